@@ -1,0 +1,169 @@
+"""The frame encoder and decoder, and the skip connections between them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+from iprnn_tf.cells.cell import Tensor
+
+NEGATIVE_SLOPE = 0.2  # Of every leaky ReLU in the author's public encoder and decoder.
+
+
+def _leaky_relu(x: Tensor) -> Tensor:
+    return ops.leaky_relu(x, negative_slope=NEGATIVE_SLOPE)
+
+
+def _spatial_size(images: Tensor) -> tuple[int | Tensor, int | Tensor]:
+    """Height and width, as Python integers where they are known before the graph runs."""
+    return ops.shape(images)[1:3]
+
+
+@keras.saving.register_keras_serializable(package="iprnn_tf")
+class FrameEncoder(keras.layers.Layer):
+    """Turns a frame into features, and keeps what each scale saw for the decoder.
+
+    A 1x1 convolution at full resolution, then one 3x3 convolution of stride 2 for each
+    downsampling, all with leaky ReLUs. A frame whose sides 2^n doesn't divide is first padded
+    with zeros at the bottom and right; `FrameDecoder` crops them away again.
+
+    The paper doesn't give its encoder's stages; these are those of the author's next public
+    model (MAU).
+
+    Args:
+        filters: channels of each scale, finest first: `n + 1` numbers for n downsamplings.
+
+    Call arguments:
+        frames: `(B, H, W, C)`.
+
+    Returns:
+        `(features, skips)`: features `(B, ceil(H / 2^n), ceil(W / 2^n), filters[-1])`, and the
+        n skips, finest first. The first has the size of the frame; skip i of the others has
+        the sides of the padded frame over 2^i.
+
+    Reference:
+        Chang et al., An Information-Preserving Model for Video Prediction using Spatiotemporal
+        GRUs, ICIP 2021; Chang et al., MAU, NeurIPS 2021.
+    """
+
+    def __init__(self, filters: Sequence[int], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.filters = list(filters)
+        self.stride = 2 ** (len(self.filters) - 1)
+        self.stem = keras.layers.Conv2D(
+            self.filters[0], 1, activation=_leaky_relu, name="stem", dtype=self.dtype_policy
+        )
+        self.stages = [
+            keras.layers.Conv2D(
+                channels,
+                3,
+                strides=2,
+                padding="same",
+                activation=_leaky_relu,
+                name=f"down_{scale}",
+                dtype=self.dtype_policy,
+            )
+            for scale, channels in enumerate(self.filters[1:], start=1)
+        ]
+
+    def build(self, input_shape: Sequence[int | None]) -> None:
+        channels = input_shape[-1]
+        for layer, filters in zip([self.stem, *self.stages], self.filters, strict=True):
+            layer.build((None, None, None, channels))
+            channels = filters
+
+    def call(self, frames: Tensor) -> tuple[Tensor, list[Tensor]]:
+        height, width = _spatial_size(frames)
+        features = self.stem(self._pad(frames))
+        skips = []
+        for stage in self.stages:
+            skips.append(features)
+            features = stage(features)
+        if skips:
+            # The stem looks at single pixels, so cropping it is exact.
+            skips[0] = skips[0][:, :height, :width]
+        return features, skips
+
+    def _pad(self, frames: Tensor) -> Tensor:
+        height, width = _spatial_size(frames)
+        bottom, right = -height % self.stride, -width % self.stride
+        if isinstance(bottom, int) and isinstance(right, int) and bottom == right == 0:
+            return frames
+        return ops.pad(frames, [[0, 0], [0, bottom], [0, right], [0, 0]])
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "filters": self.filters}
+
+
+@keras.saving.register_keras_serializable(package="iprnn_tf")
+class FrameDecoder(keras.layers.Layer):
+    """Turns features into a frame, recalling at each scale what the encoder saw.
+
+    One 3x3 transposed convolution of stride 2 for each downsampling, each followed by a leaky
+    ReLU (but the last) and by the sum with the encoder's features of that scale; then a linear
+    1x1 convolution in float32, whatever the precision of the rest. The output is not clipped.
+
+    Args:
+        filters: channels of the scales above the features, finest first.
+        channels: C of the frame.
+        skips: whether to add the encoder's features; False is the paper's ablation
+            "w/o SCs", where they tell the size of the frame and nothing else.
+
+    Call arguments:
+        features: `(B, h, w, F)`.
+        skips: what `FrameEncoder` returned, finest first.
+
+    Returns:
+        The frame, `(B, H, W, C)`, float32.
+
+    Reference:
+        Chang et al., An Information-Preserving Model for Video Prediction using Spatiotemporal
+        GRUs, ICIP 2021; Chang et al., MAU, NeurIPS 2021.
+    """
+
+    def __init__(
+        self, filters: Sequence[int], channels: int = 1, skips: bool = True, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.filters = list(filters)
+        self.channels = channels
+        self.skips = skips
+        self.stages = [
+            keras.layers.Conv2DTranspose(
+                stage_filters,
+                3,
+                strides=2,
+                padding="same",
+                activation=_leaky_relu if scale else None,
+                name=f"up_{scale}",
+                dtype=self.dtype_policy,
+            )
+            for scale, stage_filters in reversed(list(enumerate(self.filters)))
+        ]
+        self.head = keras.layers.Conv2D(channels, 1, name="head", dtype="float32")
+
+    def build(self, features_shape: Sequence[int | None]) -> None:
+        channels = features_shape[-1]
+        for layer, filters in zip(self.stages, reversed(self.filters), strict=True):
+            layer.build((None, None, None, channels))
+            channels = filters
+        self.head.build((None, None, None, channels))
+
+    def call(self, features: Tensor, skips: list[Tensor]) -> Tensor:
+        for stage, skip in zip(self.stages, reversed(skips), strict=True):
+            height, width = _spatial_size(skip)
+            features = stage(features)[:, :height, :width]
+            if self.skips:
+                features = features + skip
+        return self.head(features)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "filters": self.filters,
+            "channels": self.channels,
+            "skips": self.skips,
+        }

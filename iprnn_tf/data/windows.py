@@ -1,0 +1,106 @@
+"""From windows of frames to the batches that `fit`, `evaluate` and `predict` take."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import tensorflow as tf
+
+from iprnn_tf.scheduled_sampling import LinearSampling
+
+TEACHER_STREAM, CONTEXT_STREAM = 1, 2  # Independent draws of the same step.
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingWindows:
+    """Splits windows of frames for training, and draws which true frames are fed.
+
+    The draws are a function of (seed, step) alone, one for each sample and time step, so that
+    a run that starts again at a step sees what it would have seen.
+
+    Args:
+        context_frames: T; the rest of a window is to be predicted.
+        batch_size: B.
+        teacher: probability that the truth is fed after the context.
+        context: probability that the truth is fed within the context from its second frame on
+            (reverse scheduled sampling), or None where it always is.
+        seed: of the draws.
+    """
+
+    context_frames: int
+    batch_size: int
+    teacher: LinearSampling
+    context: LinearSampling | None = None
+    seed: int = 0
+
+    def batches(self, frames: tf.data.Dataset, start: int, stop: int) -> tf.data.Dataset:
+        """Returns the batches of training steps `start` to `stop - 1`.
+
+        Args:
+            frames: windows of uint8 frames `(T + K, H, W, C)`, from the first of step `start`.
+            start: first step.
+            stop: the step after the last.
+
+        Returns:
+            Pairs of the inputs, a dict of `context` `(B, T, H, W, C)`, `teacher`
+            `(B, K - 1, H, W, C)`, `use_teacher` `(B, K - 1)` and with reverse sampling
+            `use_context` `(B, T - 1)`; and the targets, all frames from the second on,
+            `(B, T + K - 1, H, W, C)`. Frames are float32 in [0, 1].
+        """
+        steps = np.arange(start, stop)
+        teacher = self.teacher.probability(steps)
+        context = self.context.probability(steps) if self.context else np.ones_like(teacher)
+        draws = tf.data.Dataset.from_tensor_slices((steps, teacher, context))
+        batches = frames.batch(self.batch_size, drop_remainder=True)
+        return (
+            tf.data.Dataset.zip(batches, draws)
+            .map(self._split, num_parallel_calls=tf.data.AUTOTUNE)
+            .prefetch(tf.data.AUTOTUNE)
+        )
+
+    def _split(
+        self, frames: tf.Tensor, draw: tuple[tf.Tensor, tf.Tensor, tf.Tensor]
+    ) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
+        step, teacher, context = draw
+        frames = to_float(frames)
+        first = self.context_frames
+        inputs = {
+            "context": frames[:, :first],
+            "teacher": frames[:, first:-1],
+            "use_teacher": self._choose(frames[:, first:-1], teacher, step, TEACHER_STREAM),
+        }
+        if self.context:
+            inputs["use_context"] = self._choose(frames[:, 1:first], context, step, CONTEXT_STREAM)
+        return inputs, frames[:, 1:]
+
+    def _choose(
+        self, frames: tf.Tensor, probability: tf.Tensor, step: tf.Tensor, stream: int
+    ) -> tf.Tensor:
+        seed = tf.stack([tf.constant(self.seed, tf.int64) * 3 + stream, step])
+        draw = tf.random.stateless_uniform(tf.shape(frames)[:2], seed, alg="philox")
+        return tf.ensure_shape(draw < probability, frames.shape[:2])
+
+
+def evaluation_batches(
+    frames: tf.data.Dataset, context_frames: int, batch_size: int
+) -> tf.data.Dataset:
+    """Returns pairs of context `(B, T, H, W, C)` and targets `(B, K, H, W, C)`.
+
+    Args:
+        frames: windows of uint8 frames `(T + K, H, W, C)`.
+        context_frames: T.
+        batch_size: B; the last batch may be smaller.
+    """
+
+    def split(batch: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        batch = to_float(batch)
+        return batch[:, :context_frames], batch[:, context_frames:]
+
+    batches = frames.batch(batch_size).map(split, num_parallel_calls=tf.data.AUTOTUNE)
+    return batches.prefetch(tf.data.AUTOTUNE)
+
+
+def to_float(frames: tf.Tensor) -> tf.Tensor:
+    """Scales uint8 frames to float32 in [0, 1]."""
+    return tf.cast(frames, tf.float32) / 255.0

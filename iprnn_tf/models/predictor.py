@@ -1,0 +1,177 @@
+"""What every video predictor is: a step from one frame to the next, and its rollout."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+from iprnn_tf.cells.cell import States, Tensor
+from iprnn_tf.rollout import rollout
+
+
+class VideoPredictor(keras.Model):
+    """Predicts the frames that follow a context, one step at a time.
+
+    A predictor defines three primitives, and the states they start from:
+
+        encode(frame) -> (features, skips)
+        advance(features, states) -> (features, states)
+        decode(features, skips) -> frame
+
+    Everything else follows: `step` is the three in a row, `rollout` feeds predictions back,
+    `predict(context)` returns the next `horizon` frames without any labels, and `fit` takes
+    what `iprnn_tf.data.windows` makes. Frames are float in [0, 1], channels last; predictions
+    are float32 and not clipped.
+
+    Args:
+        image_shape: (H, W, C) of a frame; H and W may be None, C may not.
+        horizon: K, how many frames `predict` returns.
+
+    Call arguments:
+        inputs: the context `(B, T, H, W, C)`, or the dict that training uses: `context`,
+            `teacher` `(B, K - 1, H, W, C)`, `use_teacher` `(B, K - 1)` and, for reverse
+            scheduled sampling, `use_context` `(B, T - 1)`.
+
+    Returns:
+        For a context the K next frames, `(B, K, H, W, C)`; for a dict all next frames from the
+        second of the context on, `(B, T + K - 1, H, W, C)`.
+
+    Raises:
+        ValueError: if `image_shape` or `horizon` is out of range, or a context has another shape.
+    """
+
+    def __init__(
+        self, image_shape: Sequence[int | None], horizon: int = 10, **kwargs: Any
+    ) -> None:
+        # Frames stay float32: the layers cast them to the precision they compute in.
+        super().__init__(autocast=False, **kwargs)
+        self.image_shape = _checked_image_shape(image_shape)
+        if not isinstance(horizon, int) or horizon < 1:
+            raise ValueError(
+                f"`horizon` must be a positive integer. Received: horizon={horizon!r}."
+            )
+        self.horizon = horizon
+
+    def encode(self, frame: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Returns the features of a frame and the skips for `decode`, finest first."""
+        raise NotImplementedError(f"{type(self).__name__} must define `encode`.")
+
+    def advance(self, features: Tensor, states: States) -> tuple[Tensor, States]:
+        """Returns the features of the next frame and the states after this one."""
+        raise NotImplementedError(f"{type(self).__name__} must define `advance`.")
+
+    def decode(self, features: Tensor, skips: list[Tensor]) -> Tensor:
+        """Returns the frame `(B, H, W, C)` that the features describe."""
+        raise NotImplementedError(f"{type(self).__name__} must define `decode`.")
+
+    def initial_states(
+        self, batch_size: int | Tensor, image_size: tuple[int, int] | None = None
+    ) -> States:
+        """Returns the states before the first frame, a flat list of tensors.
+
+        Args:
+            batch_size: B.
+            image_size: (H, W) of the frames; needed where `image_shape` leaves them open.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must define `initial_states`.")
+
+    def step(self, frame: Tensor, states: States) -> tuple[Tensor, States]:
+        """Predicts the frame after this one: Eq. 1 of the paper.
+
+        Args:
+            frame: `(B, H, W, C)` in [0, 1].
+            states: what `initial_states` or the last `step` returned.
+
+        Returns:
+            The next frame, `(B, H, W, C)`, and the states to go on from.
+        """
+        features, skips = self.encode(frame)
+        features, states = self.advance(features, states)
+        return self.decode(features, skips), states
+
+    def rollout(self, context: Tensor, horizon: int | None = None, **kwargs: Any) -> Tensor:
+        """Predicts `horizon` frames after a context; see `iprnn_tf.rollout`.
+
+        Args:
+            context: `(B, T, H, W, C)`, any T.
+            horizon: any number of frames; by default the model's own.
+            **kwargs: `teacher`, `use_teacher`, `use_context` and `return_warm_up`.
+        """
+        context = ops.convert_to_tensor(context, dtype="float32")
+        self._check_context(context)
+        return rollout(self, context, self.horizon if horizon is None else horizon, **kwargs)
+
+    def call(self, inputs: Tensor | dict[str, Tensor]) -> Tensor:
+        if not isinstance(inputs, dict):
+            return self.rollout(inputs)
+        return self.rollout(**inputs, horizon=inputs["teacher"].shape[1] + 1, return_warm_up=True)
+
+    def step_model(self) -> keras.Model:
+        """Returns `step` as a functional Keras model that shares this model's weights.
+
+        Inputs and outputs are `[frame, *states]`, for plots, summaries and other runtimes.
+        """
+        height, width, _ = self.image_shape
+        frame = keras.Input(self.image_shape, name="frame")
+        states = [
+            keras.Input(state.shape[1:], name=f"state_{index}", dtype=state.dtype)
+            for index, state in enumerate(self._symbolic_states(height, width))
+        ]
+        next_frame, next_states = self.step(frame, states)
+        return keras.Model([frame, *states], [next_frame, *next_states], name=f"{self.name}_step")
+
+    def _symbolic_states(self, height: int | None, width: int | None) -> list[keras.KerasTensor]:
+        states = self.initial_states(1, image_size=(height or 1, width or 1))
+        return [
+            keras.KerasTensor(
+                (
+                    None,
+                    height and state.shape[1],
+                    width and state.shape[2],
+                    *state.shape[3:],
+                ),
+                dtype=keras.backend.standardize_dtype(state.dtype),
+            )
+            for state in states
+        ]
+
+    def _check_context(self, context: Tensor) -> None:
+        shape = tuple(context.shape)
+        expected = ("batch", "time", *(side or "any" for side in self.image_shape))
+        matches = len(shape) == 5 and all(
+            own is None or given is None or own == given
+            for own, given in zip(self.image_shape, shape[2:], strict=True)
+        )
+        if not matches:
+            raise ValueError(
+                f"The context of {self.name!r} must have shape ({', '.join(map(str, expected))}). "
+                f"Received: context of shape {shape}. Add or resize axes, or build the model "
+                "with another `image_shape`."
+            )
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "trainable": self.trainable,
+            "dtype": keras.saving.serialize_keras_object(self.dtype_policy),
+            "image_shape": list(self.image_shape),
+            "horizon": self.horizon,
+        }
+
+
+def _checked_image_shape(image_shape: Sequence[int | None]) -> tuple[int | None, ...]:
+    sides = tuple(image_shape)
+    if (
+        len(sides) != 3
+        or sides[2] is None
+        or not all(side is None or (isinstance(side, int) and side > 0) for side in sides)
+    ):
+        raise ValueError(
+            "`image_shape` must be (height, width, channels), positive integers or, for height "
+            f"and width, None. Received: image_shape={image_shape!r}. "
+            "Grey Moving MNIST is (64, 64, 1)."
+        )
+    return sides

@@ -1,0 +1,126 @@
+"""The one loop over time: warm up on the context, then feed predictions back."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from keras import ops
+
+from iprnn_tf.cells.cell import States, Tensor
+
+
+class Steppable(Protocol):
+    """What `rollout` needs of a predictor."""
+
+    def initial_states(self, batch_size: Any, image_size: Any = None) -> States:
+        """Returns the states before the first frame."""
+
+    def step(self, frame: Tensor, states: States) -> tuple[Tensor, States]:
+        """Returns the next frame and the states after this one."""
+
+
+def rollout(
+    predictor: Steppable,
+    context: Tensor,
+    horizon: int,
+    *,
+    teacher: Tensor | None = None,
+    use_teacher: Tensor | None = None,
+    use_context: Tensor | None = None,
+    return_warm_up: bool = False,
+) -> Tensor:
+    """Predicts the frames that follow a context, in a differentiable loop.
+
+    The predictor first sees the context, then its own predictions or, where `use_teacher` says
+    so, the true frames in their place (scheduled sampling). With `use_context` the same holds
+    within the context (reverse scheduled sampling).
+
+    A predictor that has a method `warm_up(context, return_all)` does the context its own way,
+    batched over time, as long as the whole context is given.
+
+    Args:
+        predictor: has `initial_states` and `step`, as every `VideoPredictor`.
+        context: observed frames `(B, T, H, W, C)`; T must be known before the graph runs.
+        horizon: K, the number of frames to predict, at least 1.
+        teacher: true frames `(B, K - 1, H, W, C)` from the first after the context on.
+        use_teacher: booleans `(B, K - 1)`: is the true frame fed at this step?
+        use_context: booleans `(B, T - 1)`: the same for the context from its second frame on.
+            By default all of it is fed.
+        return_warm_up: whether to return the predictions of context frames too.
+
+    Returns:
+        Predictions `(B, K, H, W, C)`; with `return_warm_up` all next frames, from the second
+        frame of the context on, `(B, T + K - 1, H, W, C)`.
+
+    Raises:
+        ValueError: if the context isn't a sequence of frames of known length, the horizon isn't
+            positive, or `teacher` and `use_teacher` don't come together.
+    """
+    _check_arguments(context, horizon, teacher, use_teacher)
+    frames = ops.unstack(context, axis=1)
+    given, chosen = [], []
+    if teacher is not None:
+        given, chosen = ops.unstack(teacher, axis=1), ops.unstack(use_teacher, axis=1)
+    if use_context is None:
+        predictions, states = _warm_up(predictor, context, return_warm_up)
+    else:
+        predictions, states = _observe(predictor, frames[:1], _initial_states(predictor, context))
+        given = frames[1:] + given
+        chosen = ops.unstack(use_context, axis=1) + chosen
+
+    steps = horizon - 1 if use_context is None else len(frames) + horizon - 2
+    for k in range(steps):
+        frame = predictions[-1]
+        if k < len(given):
+            mask = ops.reshape(ops.cast(chosen[k], "bool"), (-1, 1, 1, 1))  # (B, 1, 1, 1)
+            frame = ops.where(mask, given[k], frame)
+        frame, states = predictor.step(frame, states)
+        predictions.append(frame)
+    return ops.stack(predictions if return_warm_up else predictions[-horizon:], axis=1)
+
+
+def _warm_up(
+    predictor: Steppable, context: Tensor, return_all: bool
+) -> tuple[list[Tensor], States]:
+    if hasattr(predictor, "warm_up"):
+        return predictor.warm_up(context, return_all=return_all)
+    return _observe(predictor, ops.unstack(context, axis=1), _initial_states(predictor, context))
+
+
+def _observe(
+    predictor: Steppable, frames: list[Tensor], states: States
+) -> tuple[list[Tensor], States]:
+    predictions = []
+    for frame in frames:
+        frame, states = predictor.step(frame, states)
+        predictions.append(frame)
+    return predictions, states
+
+
+def _initial_states(predictor: Steppable, context: Tensor) -> States:
+    batch, _, height, width, _ = ops.shape(context)
+    return predictor.initial_states(batch, image_size=(height, width))
+
+
+def _check_arguments(
+    context: Tensor, horizon: int, teacher: Tensor | None, use_teacher: Tensor | None
+) -> None:
+    shape = tuple(context.shape)
+    if len(shape) != 5:
+        raise ValueError(
+            "`context` must be frames of shape (batch, time, height, width, channels). "
+            f"Received: context of shape {shape}. Add the missing axis, for example with "
+            "`context[None]` for a single sequence."
+        )
+    if not shape[1]:
+        raise ValueError(
+            "The number of context frames must be known and positive. "
+            f"Received: context of shape {shape}. Give the input a static time axis."
+        )
+    if not isinstance(horizon, int) or horizon < 1:
+        raise ValueError(f"`horizon` must be a positive integer. Received: horizon={horizon!r}.")
+    if (teacher is None) != (use_teacher is None):
+        raise ValueError(
+            "`teacher` holds the true frames and `use_teacher` says where they are fed: the two "
+            f"come together. Received: teacher={teacher!r}, use_teacher={use_teacher!r}."
+        )

@@ -1,0 +1,156 @@
+"""What happens between the steps of `fit`: checkpoints, pictures and the watch for NaN."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import time
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import ops
+
+from iprnn_tf.files import replacing
+from iprnn_tf.visualization import filmstrips
+
+
+@contextlib.contextmanager
+def averaged_weights(model: keras.Model) -> Iterator[None]:
+    """Puts the optimizer's averaged weights into the model, where it keeps them, and back."""
+    raw = [np.array(variable) for variable in model.trainable_variables]
+    model.optimizer.finalize_variable_values(model.trainable_variables)
+    try:
+        yield
+    finally:
+        for variable, value in zip(model.trainable_variables, raw, strict=True):
+            variable.assign(value)
+
+
+class BestModel(keras.callbacks.Callback):
+    """Validates with the averaged weights, if there are any, and keeps the best of them.
+
+    Args:
+        path: the `.keras` file to write.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.path = path
+        self.best = math.inf
+        self._averaged = contextlib.ExitStack()
+
+    def on_test_begin(self, logs: Any = None) -> None:
+        self._averaged.enter_context(averaged_weights(self.model))
+
+    def on_test_end(self, logs: Any = None) -> None:
+        with self._averaged:
+            if logs["mse"] < self.best:
+                self.best = float(logs["mse"])
+                with replacing(self.path) as temporary:
+                    self.model.save(temporary)
+
+
+class TrainingState(keras.callbacks.Callback):
+    """Saves all that training needs to go on as if it had never stopped.
+
+    The raw weights, the optimizer's variables, the best validation so far and the number of
+    finished epochs, written at the end of an epoch and put in place as one file. The data and
+    the draws follow from the seed and the epoch, so they need no state.
+
+    Args:
+        path: the `.npz` file.
+        best_model: the callback that knows the best validation so far.
+        seconds: least time between two saves; the last epoch is always saved.
+    """
+
+    def __init__(self, path: Path, best_model: BestModel, seconds: float = 30.0) -> None:
+        super().__init__()
+        self.path = path
+        self.best_model = best_model
+        self.seconds = seconds
+        self._saved = -math.inf
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        last = epoch + 1 == self.params["epochs"]
+        if last or time.monotonic() - self._saved >= self.seconds:
+            self.save(self.model, epoch + 1)
+            self._saved = time.monotonic()
+
+    def save(self, model: keras.Model, epochs: int) -> None:
+        """Writes the state after a number of finished epochs."""
+        arrays = {
+            f"variable_{index}": np.asarray(ops.convert_to_numpy(variable))
+            for index, variable in enumerate(_all_variables(model))
+        }
+        with replacing(self.path) as temporary:
+            np.savez(temporary, epochs=epochs, best=self.best_model.best, **arrays)
+
+    def restore(self, model: keras.Model) -> int:
+        """Restores the model and its optimizer, and returns the number of finished epochs.
+
+        Raises:
+            ValueError: if the file is damaged or belongs to another model.
+        """
+        if not self.path.exists():
+            return 0  # Interrupted before the first checkpoint.
+        variables = _all_variables(model)
+        try:
+            with np.load(self.path) as state:
+                values = [state[f"variable_{index}"] for index in range(len(variables))]
+                for variable, value in zip(variables, values, strict=True):
+                    variable.assign(value)
+                self.best_model.best = float(state["best"])
+                return int(state["epochs"])
+        except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+            raise ValueError(
+                f"--resume needs the training state of this very run. Received: {self.path}, "
+                f"which is damaged or of another model ({error}). Start the run again."
+            ) from error
+
+
+def _all_variables(model: keras.Model) -> list[Any]:
+    if not model.optimizer.built:
+        model.optimizer.build(model.trainable_variables)
+    return [*model.variables, *model.optimizer.variables]
+
+
+class StopOnNonFiniteLoss(keras.callbacks.Callback):
+    """Stops a run whose loss is no number any more, before it overwrites a good checkpoint."""
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        if not math.isfinite(logs["loss"]):
+            raise FloatingPointError(
+                f"The loss became {logs['loss']} at step {batch + 1} of this epoch, so training "
+                "stopped. The last good checkpoint is intact. Try a smaller --learning_rate, a "
+                "smaller --clip_norm or --mixed_precision=float32."
+            )
+
+
+class Filmstrips(keras.callbacks.Callback):
+    """Shows in TensorBoard what the model predicts after each epoch.
+
+    Args:
+        folder: where TensorBoard's events go.
+        context: `(N, T, H, W, C)`.
+        targets: `(N, K, H, W, C)`.
+    """
+
+    def __init__(self, folder: Path, context: np.ndarray, targets: np.ndarray) -> None:
+        super().__init__()
+        self.context = context
+        self.targets = targets
+        self._writer = tf.summary.create_file_writer(str(folder))
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        predictions = ops.convert_to_numpy(
+            self.model.rollout(self.context, self.targets.shape[1])
+        )
+        picture = filmstrips(self.context, self.targets, predictions)
+        with self._writer.as_default():
+            tf.summary.image("context, target, prediction", picture[None], step=epoch)
+        self._writer.flush()

@@ -1,0 +1,260 @@
+"""Everything that decides what a training run does: one frozen dataclass."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import keras
+from absl import flags
+
+from iprnn_tf import IPRNN
+from iprnn_tf.cells import CELLS, Cell
+from iprnn_tf.data import DATASETS
+from iprnn_tf.data.windows import TrainingWindows
+from iprnn_tf.scheduled_sampling import LinearSampling
+
+NORMALIZATIONS = ("none", "group")
+PRECISIONS = {
+    "float32": "float32",
+    "bfloat16": "mixed_bfloat16",
+    "float16": "mixed_float16",
+}
+
+
+def setting(default: Any, help: str, **rule: Any) -> Any:
+    """A field with the help of its flag and the rule its values keep.
+
+    Args:
+        default: the value of the `small` configuration; its type is the flag's.
+        help: one line.
+        **rule: `minimum` and `maximum` (both allowed), or `choices`.
+    """
+    return dataclasses.field(default=default, metadata={"help": help, **rule})
+
+
+def _rule(field: dataclasses.Field[Any]) -> str:
+    rule = field.metadata
+    if "choices" in rule:
+        return f"One of {', '.join(rule['choices'])}."
+    if "minimum" in rule:
+        return f"From {rule['minimum']} to {rule['maximum']}."
+    return ""
+
+
+def _check(field: dataclasses.Field[Any], value: Any) -> None:
+    rule = field.metadata
+    if "choices" in rule:
+        allowed = value in rule["choices"]
+    elif "minimum" in rule:
+        allowed = rule["minimum"] <= value <= rule["maximum"]
+    else:
+        allowed = True
+    if not allowed:
+        raise ValueError(f"--{field.name}: {_rule(field)} Received: {value!r}.")
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingConfig:
+    """A resolved training run. The defaults are the `small` configuration."""
+
+    dataset: str = setting("mnist", "What to train on.", choices=tuple(DATASETS))
+    protocol: str = setting(
+        "canonical", "Generator of the data set.", choices=("canonical", "svg")
+    )
+    num_digits: int = setting(2, "Digits in a sequence.", minimum=1, maximum=3)
+    context_frames: int = setting(10, "Observed frames.", minimum=1, maximum=1000)
+    horizon: int = setting(10, "Frames to predict.", minimum=1, maximum=1000)
+
+    cell: str = setting("stgru", "Recurrent memory.", choices=tuple(CELLS))
+    filters: int = setting(32, "Channels of the memory.", minimum=1, maximum=4096)
+    kernel_size: int = setting(5, "Side of the memory's convolutions.", minimum=1, maximum=31)
+    num_layers: int = setting(2, "Height of the stack of memories.", minimum=1, maximum=64)
+    num_downsamplings: int = setting(
+        2, "How often the encoder halves the sides.", minimum=0, maximum=6
+    )
+    encoder_filters: list[int] = setting(
+        None, "Channels of the encoder's scales, finest first; by default as many as --filters."
+    )
+    skips: bool = setting(True, "Skip connections from the encoder to the decoder.")
+    use_bias: bool = setting(False, "Biases in the memory's convolutions.")
+    normalization: str = setting("none", "Normalisation in the memory.", choices=NORMALIZATIONS)
+    update_bias: float = setting(0.0, "Added inside the update gate.", minimum=-10, maximum=10)
+
+    steps: int = setting(2000, "Training steps.", minimum=1, maximum=10**9)
+    batch_size: int = setting(8, "Sequences in a step.", minimum=1, maximum=65536)
+    learning_rate: float = setting(2e-3, "Peak of the schedule.", minimum=1e-9, maximum=10.0)
+    warmup_steps: int = setting(
+        200, "Steps to the peak (at most a tenth of all).", minimum=0, maximum=10**9
+    )
+    clip_norm: float = setting(
+        1.0, "Largest norm of a weight's gradient; 0 for no limit.", minimum=0.0, maximum=1e9
+    )
+    ema_momentum: float = setting(
+        0.0, "Momentum of averaged weights; 0 for none.", minimum=0.0, maximum=0.999999
+    )
+    sampling_span: float = setting(
+        0.5,
+        "Part of the run over which the probability of feeding the truth falls from 1 to 0.",
+        minimum=0.0,
+        maximum=1.0,
+    )
+    reverse_sampling: bool = setting(
+        False, "Also hide context frames, less and less often (reverse scheduled sampling)."
+    )
+    mixed_precision: str = setting(
+        "auto", "Precision of the layers.", choices=("auto", *PRECISIONS)
+    )
+    xla: bool = setting(False, "Compile the training step with XLA.")
+    seed: int = setting(0, "Of weights, data and draws.", minimum=0, maximum=2**31 - 1)
+    steps_per_epoch: int = setting(
+        100, "Steps between checkpoints.", minimum=1, maximum=10**9
+    )
+    validation_every: int = setting(4, "Epochs between validations.", minimum=1, maximum=10**9)
+    validation_sequences: int = setting(
+        200, "Sequences that choose the best checkpoint.", minimum=1, maximum=10**9
+    )
+    histograms: bool = setting(False, "Histograms of the weights in TensorBoard.")
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            _check(field, getattr(self, field.name))
+        if self.encoder_filters and len(self.encoder_filters) != self.num_downsamplings:
+            raise ValueError(
+                "--encoder_filters gives one number for each downsampling. Received: "
+                f"{len(self.encoder_filters)} numbers with "
+                f"--num_downsamplings={self.num_downsamplings}."
+            )
+
+    @property
+    def epochs(self) -> int:
+        """Number of epochs; a checkpoint may follow each."""
+        return -(-self.steps // self.steps_per_epoch)
+
+    def in_whole_epochs(self) -> TrainingConfig:
+        """Spreads the steps evenly over the epochs, rounding them up where they don't divide."""
+        steps_per_epoch = -(-self.steps // self.epochs)
+        return dataclasses.replace(
+            self, steps_per_epoch=steps_per_epoch, steps=steps_per_epoch * self.epochs
+        )
+
+    def build_model(self) -> IPRNN:
+        """Creates the model, with weights drawn from the seed."""
+        keras.utils.set_random_seed(self.seed)
+        return IPRNN(
+            image_shape=self.build_dataset().image_shape,
+            cell=self._build_cell(),
+            num_layers=self.num_layers,
+            num_downsamplings=self.num_downsamplings,
+            skips=self.skips,
+            horizon=self.horizon,
+            encoder_filters=self.encoder_filters,
+            dtype=PRECISIONS[self.mixed_precision],
+        )
+
+    def _build_cell(self) -> Cell:
+        normalization = None
+        if self.normalization == "group":
+            normalization = keras.layers.GroupNormalization(groups=1, epsilon=1e-5)
+        return CELLS[self.cell](
+            filters=self.filters,
+            kernel_size=self.kernel_size,
+            use_bias=self.use_bias,
+            normalization=normalization,
+            update_bias=self.update_bias,
+        )
+
+    def build_dataset(self) -> Any:
+        """Creates the data set, with windows as long as context and horizon together."""
+        return DATASETS[self.dataset](
+            protocol=self.protocol,
+            num_digits=self.num_digits,
+            num_frames=self.context_frames + self.horizon,
+            seed=self.seed,
+        )
+
+    def build_windows(self) -> TrainingWindows:
+        """Creates the pipeline that draws which true frames are fed."""
+        span = round(self.sampling_span * self.steps)
+        return TrainingWindows(
+            context_frames=self.context_frames,
+            batch_size=self.batch_size,
+            teacher=LinearSampling(span),
+            context=LinearSampling(span, 0.5, 1.0) if self.reverse_sampling else None,
+            seed=self.seed,
+        )
+
+    def build_optimizer(self) -> keras.optimizers.Optimizer:
+        """Creates Adam with a linear warm-up and a cosine decay to zero."""
+        warmup = min(self.warmup_steps, self.steps // 10)
+        schedule = keras.optimizers.schedules.CosineDecay(
+            initial_learning_rate=0.0 if warmup else self.learning_rate,
+            decay_steps=self.steps - warmup,
+            warmup_target=self.learning_rate if warmup else None,
+            warmup_steps=warmup,
+        )
+        return keras.optimizers.Adam(
+            schedule,
+            clipnorm=self.clip_norm or None,
+            use_ema=self.ema_momentum > 0,
+            ema_momentum=self.ema_momentum,
+        )
+
+
+CONFIGS = {
+    "small": TrainingConfig(encoder_filters=[16, 32]),
+    "paper": TrainingConfig(
+        filters=64,
+        num_layers=4,
+        batch_size=16,
+        steps=80_000,
+        learning_rate=1e-3,
+        warmup_steps=1000,
+        validation_every=10,
+        validation_sequences=1000,
+    ),
+}
+
+
+def define_flags(values: flags.FlagValues) -> None:
+    """Defines a flag for each setting; one that isn't given keeps the configuration's value."""
+    for field in dataclasses.fields(TrainingConfig):
+        text = f"{field.metadata['help']} {_rule(field)}".strip()
+        _definition(field)(field.name, None, text, flag_values=values)
+
+
+def resolve(name: str, values: flags.FlagValues) -> TrainingConfig:
+    """Returns a named configuration with the flags that were given in its place.
+
+    Raises:
+        ValueError: if a value breaks its setting's rule.
+    """
+    given = {
+        field.name: values[field.name].value
+        for field in dataclasses.fields(TrainingConfig)
+        if values[field.name].value is not None
+    }
+    if "encoder_filters" in given:
+        given["encoder_filters"] = _integers("encoder_filters", given["encoder_filters"])
+    elif given.keys() & {"filters", "num_downsamplings"}:
+        given["encoder_filters"] = None  # They follow --filters.
+    return dataclasses.replace(CONFIGS[name], **given)
+
+
+def _definition(field: dataclasses.Field[Any]) -> Any:
+    return {
+        "str": flags.DEFINE_string,
+        "int": flags.DEFINE_integer,
+        "float": flags.DEFINE_float,
+        "bool": flags.DEFINE_bool,
+        "list[int]": flags.DEFINE_list,
+    }[str(field.type)]
+
+
+def _integers(name: str, texts: list[str]) -> list[int]:
+    if not all(text.strip().isdecimal() and int(text) > 0 for text in texts):
+        raise ValueError(
+            f"--{name} takes positive integers with commas between them. "
+            f"Received: {','.join(texts)}."
+        )
+    return [int(text) for text in texts]

@@ -1,0 +1,145 @@
+"""What a training run leaves behind, and how other programs read it."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.metadata
+import json
+import platform
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from iprnn_tf.files import replacing
+from iprnn_tf.models import VideoPredictor
+from trainers.config import TrainingConfig
+
+PACKAGES = ("tensorflow", "keras", "numpy", "jax", "torch")
+
+
+@dataclasses.dataclass(frozen=True)
+class RunDirectory:
+    """A folder with everything of one run: how it was made, its weights and its results."""
+
+    path: Path
+
+    @property
+    def config_file(self) -> Path:
+        """The resolved configuration, seed, versions and commit."""
+        return self.path / "config.json"
+
+    @property
+    def model_file(self) -> Path:
+        """The checkpoint that was best on validation data."""
+        return self.path / "model.keras"
+
+    @property
+    def state_file(self) -> Path:
+        """What `--resume` goes on from."""
+        return self.path / "training_state.npz"
+
+    @property
+    def metrics_file(self) -> Path:
+        """The results on the test split."""
+        return self.path / "metrics.json"
+
+    @property
+    def animation_file(self) -> Path:
+        """Predictions of test sequences."""
+        return self.path / "predictions.gif"
+
+    def create(self, config: TrainingConfig) -> None:
+        """Makes the folder and writes how the run is made.
+
+        Raises:
+            ValueError: if there is something at this place already.
+            OSError: if it can't be written.
+        """
+        if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+            raise ValueError(
+                f"--output must be a new or empty folder. Received: {self.path}, which exists. "
+                f"Choose another, or go on with it: --resume={self.path}."
+            )
+        write_json(self.config_file, {"config": dataclasses.asdict(config), **provenance()})
+
+    def read_config(self) -> TrainingConfig:
+        """Returns the configuration that the run was made with.
+
+        Raises:
+            ValueError: if the folder isn't a run directory of this version.
+        """
+        try:
+            settings = json.loads(self.config_file.read_text())["config"]
+            return TrainingConfig(**settings)
+        except (OSError, KeyError, TypeError, json.JSONDecodeError) as error:
+            raise ValueError(
+                "A run directory is what trainers.train writes, with a config.json in it. "
+                f"Received: {self.path} ({type(error).__name__}: {error}). "
+                "Give the folder of a run, such as runs/mnist-small-20260101-120000."
+            ) from error
+
+
+def load_model(path: str | Path) -> VideoPredictor:
+    """Loads a predictor from a run directory or a `.keras` file.
+
+    Raises:
+        ValueError: if there is none, or it can't be read.
+    """
+    path = Path(path)
+    file = path
+    if path.is_dir():
+        run = RunDirectory(path)
+        run.read_config()
+        file = run.model_file
+    if not file.is_file():
+        raise ValueError(
+            "--model must be a run directory with a checkpoint, or a .keras file. "
+            f"Received: {path}, and there is no file {file}. Train first: "
+            "python -m trainers.train --dataset=mnist."
+        )
+    try:
+        model = keras.saving.load_model(file, compile=False)
+    except Exception as error:  # Keras raises whatever the damage leads to.
+        raise ValueError(f"--model: {file} can't be read as a Keras model: {error}") from error
+    if not isinstance(model, VideoPredictor):
+        raise ValueError(
+            "--model must hold an iprnn_tf.VideoPredictor. "
+            f"Received: {file} with a {type(model).__name__}."
+        )
+    return model
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Writes a file that people can read, in one piece."""
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=2) + "\n")
+
+
+def provenance() -> dict[str, Any]:
+    """Returns what else decides a result: versions, backend, machine and commit."""
+    return {
+        "commit": _commit(),
+        "backend": keras.backend.backend(),
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "versions": {name: _version(name) for name in ("iprnn_tf", *PACKAGES) if _version(name)},
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _commit() -> str | None:
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    folder = Path(__file__).parent
+    try:
+        found = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return found.stdout.strip()

@@ -1,0 +1,239 @@
+"""Trains a video predictor, and measures it on the test split at the end.
+
+    python -m trainers.train --dataset=mnist                    # what suits this machine
+    python -m trainers.train --dataset=mnist --max_minutes=10   # as long as you have
+    python -m trainers.train --dataset=mnist --config=paper --seed=1
+    python -m trainers.train --resume=runs/mnist-small-...      # go on after an interruption
+
+Each setting below replaces the value of the chosen configuration.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import statistics
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from absl import flags
+from keras import ops
+
+from iprnn_tf.data.moving_mnist import NUM_SEQUENCES
+from iprnn_tf.data.windows import evaluation_batches
+from iprnn_tf.losses import FrameSquaredError
+from iprnn_tf.metrics import SquaredError
+from iprnn_tf.models import IPRNN, VideoPredictor
+from iprnn_tf.visualization import animation, save_gif
+from trainers import command_line, results
+from trainers.callbacks import BestModel, Filmstrips, StopOnNonFiniteLoss, TrainingState
+from trainers.config import CONFIGS, TrainingConfig, define_flags, resolve
+from trainers.precision import fastest_precision, has_gpu
+from trainers.run_directory import RunDirectory, load_model, write_json
+
+TIMED_STEPS = 12  # To fit a run into --max_minutes; the first also builds the graph.
+EVALUATION_BATCH = 50
+SHOWN_SEQUENCES = 4
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Trains as the arguments say."""
+    values = command_line.parse(__doc__ or "", _define_flags, arguments)
+    if values.resume:
+        run = RunDirectory(Path(values.resume))
+        config = _config_to_resume(run, values)
+    else:
+        config = _resolved(values)
+        run = RunDirectory(Path(values.output or _new_name(config, values.config)))
+        run.create(config)
+    train(config, run)
+    report(config, run)
+
+
+def _define_flags(values: flags.FlagValues) -> None:
+    flags.DEFINE_enum(
+        "config", "auto", ["auto", *CONFIGS], "Recipe and size.", flag_values=values
+    )
+    flags.DEFINE_string("output", None, "New run directory, in runs/ by default.",
+                        flag_values=values)
+    flags.DEFINE_string("resume", None, "Run directory to go on with.", flag_values=values)
+    flags.DEFINE_float(
+        "max_minutes",
+        None,
+        "Time a few steps and fix --steps so that training takes about this long.",
+        flag_values=values,
+    )
+    define_flags(values)
+
+
+def _resolved(values: flags.FlagValues) -> TrainingConfig:
+    name = values.config
+    if name == "auto":
+        name = "paper" if has_gpu() else "small"
+        print(f"--config=auto: {'a' if has_gpu() else 'no'} GPU was found, so this is {name!r}.")
+    config = resolve(name, values)
+    minutes = values.max_minutes
+    if minutes is not None and not 0 < minutes < float("inf"):
+        raise ValueError(f"--max_minutes must be positive. Received: {minutes}.")
+    if minutes is not None and values["steps"].present:
+        raise ValueError(
+            "--steps and --max_minutes both fix the length of the run. "
+            f"Received: --steps={values.steps} --max_minutes={minutes}. Give one of them."
+        )
+    if config.mixed_precision == "auto":
+        config = dataclasses.replace(config, mixed_precision=fastest_precision())
+        print(f"--mixed_precision=auto: {config.mixed_precision} suits this machine.")
+    if minutes is not None:
+        config = dataclasses.replace(config, steps=_steps_in(config, minutes * 60))
+    return config.in_whole_epochs()
+
+
+def _config_to_resume(run: RunDirectory, values: flags.FlagValues) -> TrainingConfig:
+    given = [name for name in values if values[name].present and name != "resume"]
+    if given:
+        raise ValueError(
+            "A resumed run keeps its settings. Received: --resume with "
+            f"{', '.join(f'--{name}' for name in given)}. Leave them out, or start a new run."
+        )
+    return run.read_config()
+
+
+def _new_name(config: TrainingConfig, name: str) -> Path:
+    size = name if name != "auto" else ("paper" if has_gpu() else "small")
+    return Path("runs") / f"{config.dataset}-{size}-{time.strftime('%Y%m%d-%H%M%S')}"
+
+
+def _steps_in(config: TrainingConfig, seconds: float) -> int:
+    """Times a few steps and returns how many fit, validation included."""
+    print(f"Timing {TIMED_STEPS} steps ...")
+    clock = _Clock()
+    timed = dataclasses.replace(config, steps=TIMED_STEPS, steps_per_epoch=TIMED_STEPS)
+    compiled_model(timed).fit(
+        training_batches(timed), steps_per_epoch=TIMED_STEPS, verbose=0, shuffle=False,
+        callbacks=[clock],
+    )
+    building, *steps = np.diff(clock.times)
+    validation = config.validation_sequences / config.batch_size / 3  # Forward alone.
+    share = 1 + validation / (config.steps_per_epoch * config.validation_every)
+    step = statistics.median(steps)
+    count = max(1, int((seconds - 3 * building) / (step * share)))
+    print(f"A step takes {step:.2f} s: --steps={count} for {seconds / 60:g} minutes.")
+    return count
+
+
+class _Clock(keras.callbacks.Callback):
+    def on_train_begin(self, logs: Any = None) -> None:
+        self.times = [time.perf_counter()]
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        self.times.append(time.perf_counter())
+
+
+def compiled_model(config: TrainingConfig) -> IPRNN:
+    """Creates the model, ready to fit."""
+    model = config.build_model()
+    model.compile(
+        optimizer=config.build_optimizer(),
+        loss=FrameSquaredError(),
+        metrics=[SquaredError(config.horizon)],
+        jit_compile=config.xla or keras.backend.backend() == "jax",
+    )
+    return model
+
+
+def training_batches(config: TrainingConfig, start: int = 0) -> tf.data.Dataset:
+    """Returns the batches of the training steps from `start` on."""
+    frames = config.build_dataset().frames("train", start * config.batch_size)
+    return config.build_windows().batches(frames, start, config.steps)
+
+
+def train(config: TrainingConfig, run: RunDirectory) -> None:
+    """Runs `fit`, from the last checkpoint where there is one."""
+    model = compiled_model(config)
+    best_model = BestModel(run.model_file)
+    state = TrainingState(run.state_file, best_model)
+    epoch = state.restore(model)
+    if epoch == config.epochs:
+        print(f"{run.path} is trained already.")
+        return
+    validation = config.build_dataset().frames("validation").take(config.validation_sequences)
+    print(
+        f"Training {model.count_params():,} weights for {config.steps:,} steps of "
+        f"{config.batch_size} sequences into {run.path}"
+        + (f", from step {epoch * config.steps_per_epoch:,} on." if epoch else ".")
+    )
+    try:
+        model.fit(
+            training_batches(config, epoch * config.steps_per_epoch),
+            initial_epoch=epoch,
+            epochs=config.epochs,
+            steps_per_epoch=config.steps_per_epoch,
+            validation_data=evaluation_batches(
+                validation, config.context_frames, EVALUATION_BATCH
+            ),
+            validation_freq=_validation_epochs(config),
+            shuffle=False,
+            callbacks=[
+                StopOnNonFiniteLoss(),
+                best_model,
+                _filmstrips(config, run),
+                keras.callbacks.TensorBoard(
+                    run.path, histogram_freq=int(config.histograms), write_graph=False
+                ),
+                state,
+            ],
+        )
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(
+            f"Go on with: python -m trainers.train --resume={run.path}"
+        ) from None
+
+
+def _validation_epochs(config: TrainingConfig) -> list[int]:
+    every = range(config.validation_every, config.epochs, config.validation_every)
+    return [*every, config.epochs]
+
+
+def _filmstrips(config: TrainingConfig, run: RunDirectory) -> Filmstrips:
+    context, targets = _examples(config, "validation", 2)
+    return Filmstrips(run.path / "filmstrips", context, targets)
+
+
+def _examples(config: TrainingConfig, split: str, count: int) -> tuple[np.ndarray, np.ndarray]:
+    frames = config.build_dataset().frames(split).take(count)
+    return next(evaluation_batches(frames, config.context_frames, count).as_numpy_iterator())
+
+
+def report(config: TrainingConfig, run: RunDirectory) -> None:
+    """Measures the best checkpoint on the test split, and says where everything is."""
+    model = load_model(run.path)
+    frames = config.build_dataset().frames("test")
+    batches = evaluation_batches(frames, config.context_frames, EVALUATION_BATCH)
+    measured = results.compare(model, batches, ssim_modes=("skimage",))
+    write_json(
+        run.metrics_file,
+        {"split": "test", "sequences": NUM_SEQUENCES["test"], "clipped": True, "results": measured},
+    )
+    save_animation(model, config, run)
+    print(
+        f"\nTest split, {NUM_SEQUENCES['test']:,} sequences, predictions clipped to [0, 1]:\n\n"
+        f"{results.table(measured)}\n\n"
+        f"Results: {run.path} (metrics.json, predictions.gif, model.keras).\n"
+        f"Curves and filmstrips: tensorboard --logdir {run.path.parent}\n"
+        f"Next: python -m trainers.evaluate --model={run.path}"
+    )
+
+
+def save_animation(model: VideoPredictor, config: TrainingConfig, run: RunDirectory) -> None:
+    """Writes a GIF of test sequences: the truth beside the prediction."""
+    context, targets = _examples(config, "test", SHOWN_SEQUENCES)
+    predictions = ops.convert_to_numpy(model.rollout(context, config.horizon))
+    save_gif(run.animation_file, animation(context, targets, predictions))
+
+
+if __name__ == "__main__":
+    command_line.run(main)
