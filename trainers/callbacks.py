@@ -147,9 +147,7 @@ class Filmstrips(keras.callbacks.Callback):
         self._writer = tf.summary.create_file_writer(str(folder))
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        predictions = ops.convert_to_numpy(
-            self.model.rollout(self.context, self.targets.shape[1])
-        )
+        predictions = ops.convert_to_numpy(self.model.rollout(self.context, self.targets.shape[1]))
         picture = filmstrips(self.context, self.targets, predictions)
         with self._writer.as_default():
             tf.summary.image("context, target, prediction", picture[None], step=epoch)

@@ -59,9 +59,7 @@ class TrainingConfig:
     """A resolved training run. The defaults are the `small` configuration."""
 
     dataset: str = setting("mnist", "What to train on.", choices=tuple(DATASETS))
-    protocol: str = setting(
-        "canonical", "Generator of the data set.", choices=("canonical", "svg")
-    )
+    protocol: str = setting("canonical", "Generator of the data set.", choices=("canonical", "svg"))
     num_digits: int = setting(2, "Digits in a sequence.", minimum=1, maximum=3)
     context_frames: int = setting(10, "Observed frames.", minimum=1, maximum=1000)
     horizon: int = setting(10, "Frames to predict.", minimum=1, maximum=1000)
@@ -73,7 +71,7 @@ class TrainingConfig:
     num_downsamplings: int = setting(
         2, "How often the encoder halves the sides.", minimum=0, maximum=6
     )
-    encoder_filters: list[int] = setting(
+    encoder_filters: list[int] = setting(  # noqa: RUF009 (the default is None)
         None, "Channels of the encoder's scales, finest first; by default as many as --filters."
     )
     skips: bool = setting(True, "Skip connections from the encoder to the decoder.")
@@ -107,9 +105,7 @@ class TrainingConfig:
     )
     xla: bool = setting(False, "Compile the training step with XLA.")
     seed: int = setting(0, "Of weights, data and draws.", minimum=0, maximum=2**31 - 1)
-    steps_per_epoch: int = setting(
-        100, "Steps between checkpoints.", minimum=1, maximum=10**9
-    )
+    steps_per_epoch: int = setting(100, "Steps between checkpoints.", minimum=1, maximum=10**9)
     validation_every: int = setting(4, "Epochs between validations.", minimum=1, maximum=10**9)
     validation_sequences: int = setting(
         200, "Sequences that choose the best checkpoint.", minimum=1, maximum=10**9

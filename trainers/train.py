@@ -55,11 +55,10 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def _define_flags(values: flags.FlagValues) -> None:
-    flags.DEFINE_enum(
-        "config", "auto", ["auto", *CONFIGS], "Recipe and size.", flag_values=values
+    flags.DEFINE_enum("config", "auto", ["auto", *CONFIGS], "Recipe and size.", flag_values=values)
+    flags.DEFINE_string(
+        "output", None, "New run directory, in runs/ by default.", flag_values=values
     )
-    flags.DEFINE_string("output", None, "New run directory, in runs/ by default.",
-                        flag_values=values)
     flags.DEFINE_string("resume", None, "Run directory to go on with.", flag_values=values)
     flags.DEFINE_float(
         "max_minutes",
@@ -113,7 +112,10 @@ def _steps_in(config: TrainingConfig, seconds: float) -> int:
     clock = _Clock()
     timed = dataclasses.replace(config, steps=TIMED_STEPS, steps_per_epoch=TIMED_STEPS)
     compiled_model(timed).fit(
-        training_batches(timed), steps_per_epoch=TIMED_STEPS, verbose=0, shuffle=False,
+        training_batches(timed),
+        steps_per_epoch=TIMED_STEPS,
+        verbose=0,
+        shuffle=False,
         callbacks=[clock],
     )
     building, *steps = np.diff(clock.times)
@@ -172,9 +174,7 @@ def train(config: TrainingConfig, run: RunDirectory) -> None:
             initial_epoch=epoch,
             epochs=config.epochs,
             steps_per_epoch=config.steps_per_epoch,
-            validation_data=evaluation_batches(
-                validation, config.context_frames, EVALUATION_BATCH
-            ),
+            validation_data=evaluation_batches(validation, config.context_frames, EVALUATION_BATCH),
             validation_freq=_validation_epochs(config),
             shuffle=False,
             callbacks=[

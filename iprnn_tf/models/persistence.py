@@ -28,9 +28,7 @@ class CopyLastFrame(VideoPredictor):
     def decode(self, features: Tensor, skips: list[Tensor]) -> Tensor:
         return features
 
-    def initial_states(
-        self, batch_size: int | Tensor, image_size: Any = None
-    ) -> States:
+    def initial_states(self, batch_size: int | Tensor, image_size: Any = None) -> States:
         return []
 
 

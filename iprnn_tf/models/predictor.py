@@ -43,9 +43,7 @@ class VideoPredictor(keras.Model):
         ValueError: if `image_shape` or `horizon` is out of range, or a context has another shape.
     """
 
-    def __init__(
-        self, image_shape: Sequence[int | None], horizon: int = 10, **kwargs: Any
-    ) -> None:
+    def __init__(self, image_shape: Sequence[int | None], horizon: int = 10, **kwargs: Any) -> None:
         # Frames stay float32: the layers cast them to the precision they compute in.
         super().__init__(autocast=False, **kwargs)
         self.image_shape = _checked_image_shape(image_shape)

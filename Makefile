@@ -1,0 +1,36 @@
+# `make train` and `make test` are all a fresh machine needs: python3 and a package index.
+PYTHON ?= python3
+VENV ?= .venv
+MINUTES ?= 9
+BIN := $(VENV)/bin
+
+.PHONY: train test test-all lint install clean
+
+train: $(VENV)/installed ## install, and train on the digits that ship with the package
+	$(BIN)/python -m trainers.train --dataset=mnist --max_minutes=$(MINUTES)
+
+test: $(VENV)/installed-dev lint ## linters and the tests that take minutes at most
+	$(BIN)/python -m pytest
+
+test-all: $(VENV)/installed-dev lint ## the slow tests too
+	$(BIN)/python -m pytest -m "slow or not slow"
+
+lint: $(VENV)/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+install: $(VENV)/installed
+
+$(VENV)/installed: setup.cfg pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --editable .
+	touch $@
+
+$(VENV)/installed-dev: setup.cfg pyproject.toml $(VENV)/installed
+	$(BIN)/python -m pip install --editable ".[dev]"
+	touch $@
+
+clean:
+	rm -rf $(VENV) build *.egg-info
