@@ -6,7 +6,7 @@ RGB arrays `(H', W', 3)`.
 
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -127,7 +127,7 @@ def save_png(path: Path, picture: Picture) -> None:
         image.save(unfinished, format="PNG")
 
 
-def save_gif(path: Path, pictures: Sequence[Picture], frames_per_second: float = 5) -> None:
+def save_gif(path: Path, pictures: Iterable[Picture], frames_per_second: float = 5) -> None:
     """Writes pictures as an endless animation; a half-written file never replaces a good one."""
     if not 0 < frames_per_second <= 50:
         raise ValueError(
@@ -276,7 +276,7 @@ def _step(least: float) -> float:
     return next(power * digit for digit in (1, 2, 5, 10) if power * digit >= least * (1 - 1e-9))
 
 
-def _images(pictures: Sequence[np.ndarray]) -> list[Image.Image]:
+def _images(pictures: Iterable[np.ndarray]) -> list[Image.Image]:
     arrays = [np.asarray(picture) for picture in pictures]
     kinds = {(array.dtype.name, *array.shape) for array in arrays}
     fine = all(len(k) == 4 and k[0] == "uint8" and k[3] == 3 and 0 not in k for k in kinds)

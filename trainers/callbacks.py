@@ -83,7 +83,7 @@ class TrainingState(keras.callbacks.Callback):
 
     def save(self, model: keras.Model, epochs: int) -> None:
         """Writes the state after a number of finished epochs."""
-        arrays = {
+        arrays: dict[str, Any] = {
             f"variable_{index}": np.asarray(ops.convert_to_numpy(variable))
             for index, variable in enumerate(_all_variables(model))
         }

@@ -225,7 +225,7 @@ def resolve(name: str, values: flags.FlagValues) -> TrainingConfig:
     Raises:
         ValueError: if a value breaks its setting's rule.
     """
-    given = {
+    given: dict[str, Any] = {
         field.name: values[field.name].value
         for field in dataclasses.fields(TrainingConfig)
         if values[field.name].value is not None

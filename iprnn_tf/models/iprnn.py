@@ -91,7 +91,7 @@ class IPRNN(VideoPredictor):
         self.build()
 
     def build(self, input_shape: Any = None) -> None:
-        if self.built:
+        if self.encoder.built:
             return
         height, width, channels = self.image_shape
         features = (None, *self._latent_size(height, width), self.cell.output_size)
@@ -149,7 +149,10 @@ class IPRNN(VideoPredictor):
 
     def _latent_size(self, height: Any, width: Any) -> tuple[Any, Any]:
         stride = self.encoder.stride
-        return tuple(None if side is None else -(-side // stride) for side in (height, width))
+        latent_height, latent_width = (
+            None if side is None else -(-side // stride) for side in (height, width)
+        )
+        return latent_height, latent_width
 
     def _copy(self, template: Cell, layer: int) -> Cell:
         config = {

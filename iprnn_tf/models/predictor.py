@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import keras
 from keras import ops
 
 from iprnn_tf.cells.cell import States, Tensor
 from iprnn_tf.rollout import rollout
+
+
+ImageShape = tuple[int | None, int | None, int]
 
 
 class VideoPredictor(keras.Model):
@@ -160,7 +163,7 @@ class VideoPredictor(keras.Model):
         }
 
 
-def _checked_image_shape(image_shape: Sequence[int | None]) -> tuple[int | None, ...]:
+def _checked_image_shape(image_shape: Sequence[int | None]) -> ImageShape:
     sides = tuple(image_shape)
     if (
         len(sides) != 3
@@ -172,4 +175,4 @@ def _checked_image_shape(image_shape: Sequence[int | None]) -> tuple[int | None,
             f"and width, None. Received: image_shape={image_shape!r}. "
             "Grey Moving MNIST is (64, 64, 1)."
         )
-    return sides
+    return cast(ImageShape, sides)
