@@ -41,6 +41,11 @@ def parse(
     return values
 
 
+def progress() -> int:
+    """Keras's verbosity: a moving bar on a terminal, else a line when it is done."""
+    return 1 if sys.stdout.isatty() else 2
+
+
 def run(main: Callable[[Sequence[str]], None]) -> None:
     """Runs a program and ends the process, with one line where something went wrong."""
     try:

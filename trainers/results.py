@@ -12,6 +12,7 @@ from keras import ops
 from iprnn_tf.losses import FrameSquaredError
 from iprnn_tf.metrics import FrameMetric, standard_metrics
 from iprnn_tf.models import BlackFrames, CopyLastFrame, VideoPredictor
+from trainers import command_line
 
 Results = dict[str, dict[str, dict[str, Any]]]  # Of predictors, metrics, mean or per lead time.
 UNITS = {"mse": "sum of squares per frame", "mae": "sum of absolutes per frame", "psnr": "dB"}
@@ -49,7 +50,7 @@ def measure(
     """Streams the batches through one predictor, with a progress bar."""
     print(f"Measuring {name}")
     predictor.compile(loss=FrameSquaredError(), metrics=metrics, jit_compile=_jit())
-    predictor.evaluate(batches, verbose=1)
+    predictor.evaluate(batches, verbose=command_line.progress())
     return {
         metric.name: {
             "mean": float(metric.result()),
@@ -72,7 +73,7 @@ def table(results: Results) -> str:
         [name, *(_format(metric, row[metric]["mean"]) for metric in metrics)]
         for name, row in results.items()
     ]
-    return _aligned([header, *rows])
+    return aligned([header, *rows])
 
 
 def lead_time_table(results: dict[str, dict[str, Any]]) -> str:
@@ -83,14 +84,15 @@ def lead_time_table(results: dict[str, dict[str, Any]]) -> str:
         [metric, *(_format(metric, value) for value in result["per_lead_time"])]
         for metric, result in results.items()
     ]
-    return _aligned([header, *rows])
+    return aligned([header, *rows])
 
 
 def _format(metric: str, value: float) -> str:
     return f"{value:.4f}" if metric.startswith("ssim") else f"{value:.2f}"
 
 
-def _aligned(rows: list[list[str]]) -> str:
+def aligned(rows: list[list[str]]) -> str:
+    """Returns rows of cells as text: the first column to the left, the others to the right."""
     widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
     return "\n".join(
         "  ".join(

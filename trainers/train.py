@@ -109,7 +109,7 @@ def _new_name(config: TrainingConfig, name: str) -> Path:
 def _steps_in(config: TrainingConfig, seconds: float) -> int:
     """Times a few steps and returns how many fit, validation included."""
     print(f"Timing {TIMED_STEPS} steps ...")
-    clock = _Clock()
+    clock = Clock()
     timed = dataclasses.replace(config, steps=TIMED_STEPS, steps_per_epoch=TIMED_STEPS)
     compiled_model(timed).fit(
         training_batches(timed),
@@ -127,7 +127,9 @@ def _steps_in(config: TrainingConfig, seconds: float) -> int:
     return count
 
 
-class _Clock(keras.callbacks.Callback):
+class Clock(keras.callbacks.Callback):
+    """Notes when `fit` begins and when each step ends."""
+
     def on_train_begin(self, logs: Any = None) -> None:
         self.times = [time.perf_counter()]
 
@@ -177,6 +179,7 @@ def train(config: TrainingConfig, run: RunDirectory) -> None:
             validation_data=evaluation_batches(validation, config.context_frames, EVALUATION_BATCH),
             validation_freq=_validation_epochs(config),
             shuffle=False,
+            verbose=command_line.progress(),
             callbacks=[
                 StopOnNonFiniteLoss(),
                 best_model,

@@ -123,6 +123,9 @@ class STGRUCell(Cell):
         return self._transition(features, self._from_spatial(features), states)
 
     def unroll(self, features: Sequence[Tensor], states: States) -> list[tuple[Tensor, States]]:
+        # This runs outside of `__call__`, where Keras casts nothing by itself.
+        features = [ops.cast(spatial, self.compute_dtype) for spatial in features]
+        states = [ops.cast(state, self.compute_dtype) for state in states]
         # The convolution of the spatial state waits for no step of this layer.
         from_spatial = self._from_spatial(ops.concatenate(features, axis=0))  # (T * B, h, w, 4F)
         trajectory = []
@@ -164,8 +167,7 @@ class STGRUCell(Cell):
     def _project(
         self, state: Tensor, kernel: Tensor, bias: Tensor | None, normalization: Any
     ) -> Tensor:
-        # `unroll` runs outside of `__call__`, where Keras doesn't cast weights by itself.
-        state = ops.cast(state, self.compute_dtype)
+        # The weights are cast here since `unroll` runs outside of `__call__`.
         projected = ops.conv(
             state, ops.cast(kernel, self.compute_dtype), padding="same", data_format="channels_last"
         )  # (B, h, w, 4F)

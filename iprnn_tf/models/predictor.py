@@ -11,7 +11,6 @@ from keras import ops
 from iprnn_tf.cells.cell import States, Tensor
 from iprnn_tf.rollout import rollout
 
-
 ImageShape = tuple[int | None, int | None, int]
 
 

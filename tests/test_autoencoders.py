@@ -1,0 +1,132 @@
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from iprnn_tf.autoencoders import FrameDecoder, FrameEncoder
+
+SIZES = [(8, 16), (9, 14), (7, 5)]
+BATCH, CHANNELS = 2, 3
+
+every_size = pytest.mark.parametrize("size", SIZES, ids=str)
+every_depth = pytest.mark.parametrize("downsamplings", [0, 1, 2, 3])
+
+
+def images(*shape, seed=1):
+    return np.random.default_rng(seed).normal(size=shape).astype("float32")
+
+
+def array(tensor):
+    return ops.convert_to_numpy(tensor)
+
+
+def pair(randomize, downsamplings, skips=True, **kwargs):
+    """An encoder and a decoder, with other channels at each scale: 2, 3, 4 … for a depth of n."""
+    filters = list(range(2, downsamplings + 3))
+    encoder = FrameEncoder(filters, **kwargs)
+    encoder.build((None, None, None, CHANNELS))
+    decoder = FrameDecoder(filters[:-1], channels=CHANNELS, skips=skips, **kwargs)
+    decoder.build((None, None, None, filters[-1]))
+    return randomize(encoder, seed=1), randomize(decoder, seed=2)
+
+
+def padded_size(size, downsamplings):
+    stride = 2**downsamplings
+    return [int(np.ceil(side / stride)) * stride for side in size]
+
+
+@every_size
+@every_depth
+def test_each_scale_halves_the_padded_frame(randomize, size, downsamplings):
+    encoder, _ = pair(randomize, downsamplings)
+    features, skips = encoder(images(BATCH, *size, CHANNELS))
+    height, width = padded_size(size, downsamplings)
+    scales = [(height >> scale, width >> scale) for scale in range(downsamplings + 1)]
+    assert tuple(features.shape) == (BATCH, *scales[-1], downsamplings + 2)
+    assert len(skips) == downsamplings
+    for scale, skip in enumerate(skips):
+        assert tuple(skip.shape) == (BATCH, *(scales[scale] if scale else size), scale + 2)
+
+
+@every_size
+@every_depth
+@pytest.mark.parametrize("skips", [True, False])
+def test_the_decoder_gives_a_frame_of_the_size_that_was_encoded(
+    randomize, size, downsamplings, skips
+):
+    encoder, decoder = pair(randomize, downsamplings, skips)
+    frames = decoder(*encoder(images(BATCH, *size, CHANNELS)))
+    assert tuple(frames.shape) == (BATCH, *size, CHANNELS)
+
+
+@every_size
+@every_depth
+def test_a_frame_that_the_stride_does_not_divide_is_padded_with_zeros_and_cropped_back(
+    randomize, size, downsamplings
+):
+    encoder, decoder = pair(randomize, downsamplings)
+    frames = images(BATCH, *size, CHANNELS)
+    height, width = padded_size(size, downsamplings)
+    bottom, right = height - size[0], width - size[1]
+    padded = np.pad(frames, [(0, 0), (0, bottom), (0, right), (0, 0)])
+    expected = array(decoder(*encoder(padded)))[:, : size[0], : size[1]]
+    np.testing.assert_allclose(array(decoder(*encoder(frames))), expected, rtol=0, atol=1e-6)
+
+
+@every_size
+def test_sizes_that_are_known_only_when_the_graph_runs_give_the_same(randomize, size):
+    encoder, decoder = pair(randomize, 2)
+    frame = keras.Input((None, None, CHANNELS))
+    decoded = decoder(*encoder(frame))
+    assert decoded.shape == (None, None, None, CHANNELS)
+    model = keras.Model(frame, decoded)
+    frames = images(BATCH, *size, CHANNELS)
+    expected = array(decoder(*encoder(frames)))
+    np.testing.assert_allclose(model.predict(frames, verbose=0), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("scale", [0, 1, 2])
+def test_with_skips_the_decoder_recalls_every_scale_and_without_them_none(randomize, scale):
+    for skips in (True, False):
+        encoder, decoder = pair(randomize, 3, skips)
+        features, seen = encoder(images(BATCH, 9, 14, CHANNELS))
+        before = array(decoder(features, seen))
+        seen[scale] = seen[scale] + 1
+        after = array(decoder(features, seen))
+        if skips:
+            assert not np.allclose(before, after, atol=0.01)
+        else:
+            np.testing.assert_array_equal(before, after)
+
+
+def test_the_skip_of_the_finest_scale_is_a_1x1_convolution_of_the_frame(randomize):
+    encoder, _ = pair(randomize, 2)
+    frames = images(BATCH, 9, 14, CHANNELS)
+    _, skips = encoder(frames)
+    kernel, bias = encoder.stem.get_weights()
+    projected = frames @ kernel[0, 0] + bias
+    expected = np.where(projected > 0, projected, 0.2 * projected)
+    np.testing.assert_allclose(array(skips[0]), expected, atol=1e-5)
+
+
+def test_frames_are_float32_and_the_rest_bfloat16_under_mixed_precision(randomize):
+    encoder, decoder = pair(randomize, 2, dtype="mixed_bfloat16")
+    features, skips = encoder(images(BATCH, 9, 14, CHANNELS))
+    inner = {keras.backend.standardize_dtype(tensor.dtype) for tensor in [features, *skips]}
+    assert inner == {"bfloat16"}
+    assert keras.backend.standardize_dtype(decoder(features, skips).dtype) == "float32"
+    assert {weight.dtype for weight in encoder.weights + decoder.weights} == {"float32"}
+
+
+def test_predictions_are_not_clipped(randomize):
+    encoder, decoder = pair(randomize, 1)
+    frames = array(decoder(*encoder(10 * images(BATCH, 9, 14, CHANNELS))))
+    assert frames.min() < 0
+    assert frames.max() > 1
+
+
+@pytest.mark.parametrize(
+    "layer", [FrameEncoder([2, 3, 4]), FrameDecoder([2, 3], channels=3, skips=False)], ids=repr
+)
+def test_config_round_trip(layer):
+    assert type(layer).from_config(layer.get_config()).get_config() == layer.get_config()

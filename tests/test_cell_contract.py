@@ -1,0 +1,279 @@
+"""The checks that every cell passes: a new one joins by a row in `CELLS`."""
+
+import inspect
+import json
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from iprnn_tf import Cell, StackedCells, STGRUCell
+
+BATCH, HEIGHT, WIDTH, CHANNELS = FEATURES_SHAPE = (2, 6, 5, 3)  # (B, h, w, C)
+
+CELLS = {
+    "stgru": lambda **kwargs: STGRUCell(3, kernel_size=3, **kwargs),
+    "stgru_of_the_later_code": lambda **kwargs: STGRUCell(
+        3,
+        kernel_size=3,
+        use_bias=True,
+        normalization=keras.layers.GroupNormalization(groups=1, epsilon=1e-5),
+        update_bias=1.0,
+        **kwargs,
+    ),
+    "stgru_with_layer_normalization": lambda **kwargs: STGRUCell(
+        3, normalization=keras.layers.LayerNormalization(axis=(-3, -2, -1)), **kwargs
+    ),
+    "stacked": lambda **kwargs: StackedCells(
+        [STGRUCell(3, kernel_size=3, **kwargs), STGRUCell(3, kernel_size=1, **kwargs)], **kwargs
+    ),
+}
+
+
+@pytest.fixture(params=CELLS)
+def make(request):
+    return CELLS[request.param]
+
+
+@pytest.fixture
+def cell(make, randomize):
+    cell = make()
+    cell.build(FEATURES_SHAPE)
+    return randomize(cell)
+
+
+def images(*shape, seed=1, dtype="float32"):
+    noise = np.random.default_rng(seed).normal(size=shape).astype("float32")
+    return ops.cast(ops.convert_to_tensor(noise), dtype)
+
+
+def random_states(cell, dtype="float32"):
+    return [
+        images(BATCH, HEIGHT, WIDTH, channels, seed=10 + index, dtype=dtype)
+        for index, channels in enumerate(cell.state_size)
+    ]
+
+
+def arrays(tensors):
+    return [ops.convert_to_numpy(tensor) for tensor in tensors]
+
+
+def dtypes(tensors):
+    return {keras.backend.standardize_dtype(tensor.dtype) for tensor in tensors}
+
+
+def stepped(cell, sequence, states):
+    trajectory = []
+    for features in sequence:
+        features, states = cell(features, states)
+        trajectory.append((features, states))
+    return trajectory
+
+
+def test_states_start_at_zero_with_the_declared_channels(cell):
+    states = cell.get_initial_state(BATCH)
+    assert [tuple(state.shape) for state in states] == [
+        (BATCH, HEIGHT, WIDTH, channels) for channels in cell.state_size
+    ]
+    assert all((state == 0).all() for state in arrays(states))
+
+
+def test_states_take_the_size_that_is_asked_for(cell):
+    for state in cell.get_initial_state(4, image_size=(7, 9)):
+        assert tuple(state.shape[:3]) == (4, 7, 9)
+
+
+def test_states_keep_their_structure_and_shapes(cell):
+    states = cell.get_initial_state(BATCH)
+    _, new_states = cell(images(*FEATURES_SHAPE), states)
+    assert isinstance(new_states, list)
+    assert [tuple(state.shape) for state in new_states] == [tuple(state.shape) for state in states]
+    assert dtypes(new_states) == dtypes(states)
+
+
+def test_every_state_tensor_changes(cell):
+    states = random_states(cell)
+    _, new_states = cell(images(*FEATURES_SHAPE), states)
+    for old, new in zip(arrays(states), arrays(new_states), strict=True):
+        assert (old != new).mean() > 0.99
+
+
+def test_every_state_tensor_matters_to_the_features_or_what_is_read_out(cell):
+    features = images(*FEATURES_SHAPE)
+    for index in range(len(cell.state_size)):
+        states = random_states(cell)
+        before = cell.readout(*cell(features, states))
+        states[index] = states[index] + 1
+        after = cell.readout(*cell(features, states))
+        assert not np.allclose(*arrays([before, after]))
+
+
+class TwoSteps(keras.Model):
+    """Everything a cell returns after two steps: the first alone sees zero states."""
+
+    def __init__(self, cell):
+        super().__init__()
+        self.cell = cell
+
+    def call(self, frames):
+        states = self.cell.get_initial_state(BATCH)
+        features, states = self.cell(frames[:, 0], states)
+        features, states = self.cell(frames[:, 1], states)
+        return ops.concatenate([features, *states], axis=-1)
+
+
+def test_every_weight_gets_a_gradient(cell):
+    model = TwoSteps(cell)
+    model.compile(keras.optimizers.SGD(10.0), loss="mse", run_eagerly=True)
+    before = cell.get_weights()
+    targets = images(BATCH, HEIGHT, WIDTH, cell.output_size + sum(cell.state_size), seed=2)
+    model.train_on_batch(images(BATCH, 2, *FEATURES_SHAPE[1:]), targets)
+    for weight, old, new in zip(cell.weights, before, cell.get_weights(), strict=True):
+        assert (old != new).all(), weight.path
+
+
+def test_config_holds_every_constructor_argument(cell):
+    parameters = inspect.signature(type(cell)).parameters
+    assert set(parameters) - {"kwargs"} <= set(cell.get_config())
+
+
+def test_config_round_trip_gives_the_same_cell(cell):
+    config = json.loads(json.dumps(keras.saving.serialize_keras_object(cell)))
+    clone = keras.saving.deserialize_keras_object(config)
+    if not clone.built:
+        clone.build(FEATURES_SHAPE)
+    clone.set_weights(cell.get_weights())
+    assert json.dumps(clone.get_config()) == json.dumps(cell.get_config())
+
+    features, states = images(*FEATURES_SHAPE), random_states(cell)
+    expected, expected_states = cell(features, states)
+    received, received_states = clone(features, states)
+    for a, b in zip(
+        arrays([expected, *expected_states]), arrays([received, *received_states]), strict=True
+    ):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_declared_sizes_are_the_real_ones(cell):
+    features, states = cell(images(*FEATURES_SHAPE), random_states(cell))
+    assert features.shape[-1] == cell.output_size
+    assert [state.shape[-1] for state in states] == cell.state_size
+    assert cell.readout(features, states).shape[-1] == cell.readout_size
+
+
+def test_symbolic_shapes_are_the_real_ones(make):
+    cell = make()
+    states = [keras.Input((HEIGHT, WIDTH, size), BATCH) for size in cell.state_size]
+    symbolic, symbolic_states = cell(keras.Input(FEATURES_SHAPE[1:], BATCH), states)
+    real, real_states = cell(images(*FEATURES_SHAPE), random_states(cell))
+    assert symbolic.shape == tuple(real.shape)
+    assert [state.shape for state in symbolic_states] == [tuple(s.shape) for s in real_states]
+
+
+def test_a_cell_builds_itself_at_its_first_call(make):
+    cell = make()
+    cell(images(*FEATURES_SHAPE), random_states(cell))
+    assert cell.built
+    assert cell.image_size == (HEIGHT, WIDTH)
+
+
+def test_unroll_equals_stepping(cell):
+    sequence = [images(*FEATURES_SHAPE, seed=seed) for seed in range(3)]
+    states = random_states(cell)
+    unrolled = cell.unroll(sequence, states)
+    for (features, states), (expected, expected_states) in zip(
+        unrolled, stepped(cell, sequence, states), strict=True
+    ):
+        for a, b in zip(
+            arrays([features, *states]), arrays([expected, *expected_states]), strict=True
+        ):
+            np.testing.assert_allclose(a, b, atol=1e-5)
+
+
+def test_mixed_precision_computes_in_bfloat16_with_float32_weights(make):
+    cell = make(dtype="mixed_bfloat16")
+    features, states = cell(images(*FEATURES_SHAPE), random_states(cell, "bfloat16"))
+    assert dtypes([features, *states, *cell.get_initial_state(BATCH)]) == {"bfloat16"}
+    assert dtypes(cell.weights) == {"float32"}
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float32"])
+def test_unroll_computes_in_bfloat16_outside_of_a_call_too(make, dtype):
+    cell = make(dtype="mixed_bfloat16")
+    cell.build(FEATURES_SHAPE)
+    sequence = [images(*FEATURES_SHAPE, seed=seed, dtype=dtype) for seed in range(2)]
+    unrolled = cell.unroll(sequence, random_states(cell, dtype))
+    expected = stepped(cell, sequence, random_states(cell, dtype))
+    for (features, states), (expected_features, _) in zip(unrolled, expected, strict=True):
+        assert dtypes([features, *states]) == {"bfloat16"}
+        difference = ops.cast(features, "float32") - ops.cast(expected_features, "float32")
+        assert np.abs(ops.convert_to_numpy(difference)).max() < 0.05
+
+
+def test_features_of_another_rank_are_refused(make):
+    with pytest.raises(ValueError, match=r"(?s)batch, height, width.*Received.*ConvRNN"):
+        make().build((BATCH, 4, HEIGHT, WIDTH, CHANNELS))
+
+
+@pytest.mark.parametrize("make", [STGRUCell, lambda filters: StackedCells([STGRUCell(filters)])])
+def test_states_without_a_size_are_refused(make):
+    cell = make(CHANNELS)
+    cell.build((None, None, None, CHANNELS))
+    with pytest.raises(ValueError, match=r"height and a width.*Received.*Pass `image_size="):
+        cell.get_initial_state(BATCH)
+
+
+@pytest.mark.parametrize("cells", [[], [keras.layers.LSTMCell(3)], [STGRUCell(3), None]])
+def test_a_stack_holds_cells_only(cells):
+    with pytest.raises(ValueError, match=r"(?s)at least one.*Received.*Pass"):
+        StackedCells(cells)
+
+
+def test_a_cell_stands_in_a_stack_once():
+    cell = STGRUCell(3)
+    with pytest.raises(ValueError, match=r"(?s)own weights.*Received.*one cell for each layer"):
+        StackedCells([cell, cell])
+
+
+def test_a_stack_feeds_each_cell_with_the_features_of_the_one_below(randomize):
+    stack = StackedCells([STGRUCell(3, kernel_size=3), STGRUCell(3, kernel_size=1)])
+    stack.build(FEATURES_SHAPE)
+    randomize(stack)
+    features, states = images(*FEATURES_SHAPE), random_states(stack)
+    received, received_states = stack(features, states)
+    bottom, [bottom_state] = stack.cells[0](features, states[:1])
+    top, [top_state] = stack.cells[1](bottom, states[1:])
+    for a, b in zip(
+        arrays([received, *received_states]), arrays([top, bottom_state, top_state]), strict=True
+    ):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_a_stack_reads_out_its_top_cell():
+    stack = StackedCells([STGRUCell(3), STGRUCell(3)])
+    features, states = images(*FEATURES_SHAPE), random_states(stack)
+    np.testing.assert_array_equal(
+        *arrays([stack.readout(features, states), stack.cells[1].readout(features, states[1:])])
+    )
+
+
+class Average(Cell):
+    """The smallest memory: nothing but what a cell must define."""
+
+    state_size = (3,)
+    output_size = 3
+
+    def call(self, features, states):
+        average = (features + states[0]) / 2
+        return average, [average]
+
+
+def test_a_memory_that_defines_no_more_than_it_must_reads_out_and_unrolls_its_features():
+    cell = Average()
+    ones = ops.ones(FEATURES_SHAPE)
+    cell.build(FEATURES_SHAPE)
+    trajectory = cell.unroll([ones, ones], cell.get_initial_state(BATCH))
+    levels = [float(ops.max(cell.readout(*step))) for step in trajectory]
+    assert levels == [0.5, 0.75]
+    assert cell.readout_size == 3

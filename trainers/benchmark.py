@@ -1,0 +1,147 @@
+"""Measures how fast training, streaming and the data pipeline are on this machine.
+
+    python -m trainers.benchmark speed
+    python -m trainers.benchmark speed --config=small --batch_size=8
+
+Speeds are given as operations of all convolutions over time, and as a fraction of what one 5x5
+convolution of the memory's own shape reaches in the same run. Nothing else should run meanwhile.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import os
+import statistics
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from absl import flags
+from keras import ops
+
+from iprnn_tf.models import IPRNN
+from trainers import command_line
+from trainers.config import CONFIGS, TrainingConfig
+from trainers.precision import convolution_rate
+from trainers.results import aligned
+from trainers.train import Clock, compiled_model, training_batches
+
+BENCHMARKS = ("speed",)
+PRECISIONS = ("float32", "bfloat16")
+TRAINING_FACTOR = 3  # Forward, gradient of the input, gradient of the weights.
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Runs the benchmark that the first argument names."""
+    if arguments and arguments[0] in BENCHMARKS:
+        arguments = arguments[1:]
+    elif not {"--help", "-h"} & set(arguments):
+        raise ValueError(
+            f"Name a benchmark first: {', '.join(BENCHMARKS)}. "
+            f"Received: {' '.join(arguments) or 'nothing'}."
+        )
+    values = command_line.parse(__doc__ or "", _define_flags, arguments)
+    config = CONFIGS[values.config]
+    if values.batch_size:
+        config = dataclasses.replace(config, batch_size=values.batch_size)
+    print(
+        f"{values.config}: {config.num_layers} x {config.filters} filters, "
+        f"{config.kernel_size}x{config.kernel_size}, batch {config.batch_size}, "
+        f"{config.context_frames} -> {config.horizon} frames; Keras on "
+        f"{keras.backend.backend()}, {os.cpu_count()} CPU cores."
+    )
+    rows = [_speed(config, precision, values.steps) for precision in PRECISIONS]
+    print("\n" + aligned([list(rows[0]), *(list(row.values()) for row in rows)]))
+    print(f"\nPipeline: {_pipeline_rate(config):,.0f} sequences/s of uint8 frames.")
+
+
+def _define_flags(values: flags.FlagValues) -> None:
+    flags.DEFINE_enum("config", "paper", list(CONFIGS), "Size of the model.", flag_values=values)
+    flags.DEFINE_integer(
+        "batch_size", None, "By default the configuration's.", lower_bound=1, flag_values=values
+    )
+    flags.DEFINE_integer("steps", 6, "Timed training steps.", lower_bound=2, flag_values=values)
+
+
+def _speed(config: TrainingConfig, precision: str, steps: int) -> dict[str, str]:
+    print(f"Timing {steps} training steps in {precision} ...")
+    config = dataclasses.replace(
+        config, mixed_precision=precision, steps=steps + 2, steps_per_epoch=steps + 2
+    )
+    model = compiled_model(config)
+    size = model.initial_states(1)[0].shape[1]
+    shape = {"size": size, "channels": config.filters, "kernel_size": config.kernel_size}
+    before = convolution_rate(precision, config.batch_size, **shape)
+    step = _training_step_seconds(model, config)
+    after = convolution_rate(precision, config.batch_size, **shape)
+    ceiling = statistics.mean([before, after])
+    single = convolution_rate(precision, 1, **shape)
+    frame = _streamed_frame_seconds(model)
+    per_frame = 2 * multiply_adds_per_step(model)
+    frames = config.context_frames + config.horizon - 1
+    trained = TRAINING_FACTOR * per_frame * frames * config.batch_size / step
+    return {
+        "precision": precision,
+        "sequences/s": f"{config.batch_size / step:.1f}",
+        "s/sequence": f"{step / config.batch_size:.3f}",
+        "GFLOP/s": f"{trained / 1e9:.0f}",
+        "convolution GFLOP/s": f"{ceiling / 1e9:.0f}",
+        "fraction": f"{trained / ceiling:.2f}",
+        "ms/streamed frame": f"{1000 * frame:.1f}",
+        "its fraction": f"{per_frame / frame / single:.2f}",
+    }
+
+
+def multiply_adds_per_step(model: IPRNN) -> int:
+    """Counts the multiply-adds of all convolutions from one frame to the next, batch 1."""
+    height, width, _ = model.image_shape
+    pixels = -(-(height or 1) // model.encoder.stride) * -(-(width or 1) // model.encoder.stride)
+    scale_pixels = [pixels * 4**n for n in range(model.num_downsamplings, -1, -1)]
+    total = 0
+    for stage, count in zip([model.encoder.stem, *model.encoder.stages], scale_pixels, strict=True):
+        total += math.prod(stage.kernel.shape) * count
+    kernels = [weight for weight in model.cell.weights if len(weight.shape) == 4]
+    if model.merge is not None:
+        kernels.append(model.merge.kernel)
+    total += sum(math.prod(kernel.shape) for kernel in kernels) * pixels
+    for stage, count in zip(model.decoder.stages, reversed(scale_pixels[1:]), strict=True):
+        total += math.prod(stage.kernel.shape) * count  # A transposed one works per input pixel.
+    return total + math.prod(model.decoder.head.kernel.shape) * scale_pixels[0]
+
+
+def _training_step_seconds(model: IPRNN, config: TrainingConfig) -> float:
+    clock = Clock()
+    batch = training_batches(config).take(1).cache().repeat()
+    model.fit(batch, steps_per_epoch=config.steps, verbose=0, shuffle=False, callbacks=[clock])
+    return statistics.median(np.diff(clock.times)[2:])
+
+
+def _streamed_frame_seconds(model: IPRNN, frames: int = 50) -> float:
+    step_model = model.step_model()
+    outputs: list[Any] = [
+        np.zeros((1, *model.image_shape), np.float32),
+        *map(ops.convert_to_numpy, model.initial_states(1)),
+    ]
+    seconds = []
+    for _ in range(frames):
+        begin = time.perf_counter()
+        outputs = step_model.predict_on_batch(outputs)
+        seconds.append(time.perf_counter() - begin)
+    return statistics.median(seconds[5:])
+
+
+def _pipeline_rate(config: TrainingConfig, seconds: float = 5.0) -> float:
+    batches = iter(config.build_dataset().frames("train").batch(config.batch_size))
+    next(batches)
+    begin, count = time.perf_counter(), 0
+    while time.perf_counter() - begin < seconds:
+        next(batches)
+        count += config.batch_size
+    return count / (time.perf_counter() - begin)
+
+
+if __name__ == "__main__":
+    command_line.run(main)
