@@ -57,16 +57,16 @@ def rollout(
             positive, or `teacher` and `use_teacher` don't come together.
     """
     _check_arguments(context, horizon, teacher, use_teacher)
-    frames = ops.unstack(context, axis=1)
+    frames = _unstacked(context)
     given, chosen = [], []
     if teacher is not None:
-        given, chosen = ops.unstack(teacher, axis=1), ops.unstack(use_teacher, axis=1)
+        given, chosen = _unstacked(teacher), _unstacked(use_teacher)
     if use_context is None:
         predictions, states = _warm_up(predictor, context, return_warm_up)
     else:
         predictions, states = _observe(predictor, frames[:1], _initial_states(predictor, context))
         given = frames[1:] + given
-        chosen = ops.unstack(use_context, axis=1) + chosen
+        chosen = _unstacked(use_context) + chosen
 
     steps = horizon - 1 if use_context is None else len(frames) + horizon - 2
     for k in range(steps):
@@ -84,7 +84,7 @@ def _warm_up(
 ) -> tuple[list[Tensor], States]:
     if hasattr(predictor, "warm_up"):
         return predictor.warm_up(context, return_all=return_all)
-    return _observe(predictor, ops.unstack(context, axis=1), _initial_states(predictor, context))
+    return _observe(predictor, _unstacked(context), _initial_states(predictor, context))
 
 
 def _observe(
@@ -95,6 +95,12 @@ def _observe(
         frame, states = predictor.step(frame, states)
         predictions.append(frame)
     return predictions, states
+
+
+def _unstacked(sequence: Tensor) -> list[Tensor]:
+    # Not `ops.unstack`: where one of its outputs is stacked n times, as a predictor that copies
+    # a frame does, TensorFlow 2.21 stacks the first instead (its arithmetic optimiser, in graphs).
+    return [sequence[:, step] for step in range(sequence.shape[1])]
 
 
 def _initial_states(predictor: Steppable, context: Tensor) -> States:

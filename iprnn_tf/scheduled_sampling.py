@@ -41,5 +41,6 @@ class LinearSampling:
 
     def probability(self, step: int | np.ndarray) -> np.ndarray:
         """Returns the probability of the truth at each training step, counted from 0."""
-        progress = np.clip(np.asarray(step) / self.span, 0, 1) if self.span else 1.0
+        step = np.asarray(step)
+        progress = np.clip(step / self.span, 0, 1) if self.span else np.ones(step.shape)
         return np.asarray(self.start + (self.end - self.start) * progress, np.float32)

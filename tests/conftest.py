@@ -1,9 +1,28 @@
+"""Shared fixtures."""
+
 import numpy as np
 import pytest
 
+from trainers import train
 
-@pytest.fixture
-def randomize():
+TINY = [
+    "--dataset=mnist",
+    "--config=small",
+    "--filters=4",
+    "--kernel_size=3",
+    "--num_layers=1",
+    "--context_frames=3",
+    "--horizon=3",
+    "--batch_size=4",
+    "--validation_sequences=8",
+    "--validation_every=1",
+    "--checkpoint_seconds=0",
+    "--mixed_precision=float32",
+]
+
+
+@pytest.fixture(name="randomize")
+def _randomize():
     """Gives a layer weights that no initialiser would, biases and scales included."""
 
     def assign(layer, seed=0):
@@ -13,3 +32,17 @@ def randomize():
         return layer
 
     return assign
+
+
+@pytest.fixture(scope="session", name="tiny_run")
+def _tiny_run(tmp_path_factory):
+    """A finished run of a few steps on real digits."""
+    output = tmp_path_factory.mktemp("runs") / "tiny"
+    train.main([*TINY, "--steps=4", "--steps_per_epoch=2", f"--output={output}"])
+    return output
+
+
+@pytest.fixture(scope="session", name="tiny_flags")
+def _tiny_flags():
+    """The flags of a run that takes seconds."""
+    return TINY

@@ -24,6 +24,10 @@ def stack(**kwargs):
     return StackedCells([stgru(**kwargs), stgru(**kwargs)], **kwargs)
 
 
+def normalized(**kwargs):
+    return stgru(normalization=keras.layers.GroupNormalization(groups=1), **kwargs)
+
+
 every_cell = pytest.mark.parametrize("make_cell", [stgru, stack])
 
 
@@ -112,9 +116,7 @@ def test_declared_shapes_are_the_real_ones(make_cell, return_sequences, return_s
 @every_cell
 @pytest.mark.parametrize("unroll", [False, True])
 def test_the_layer_equals_a_loop_over_its_cell(randomize, make_cell, unroll):
-    layer = built(
-        randomize, make_cell(), return_sequences=True, return_state=True, unroll=unroll
-    )
+    layer = built(randomize, make_cell(), return_sequences=True, return_state=True, unroll=unroll)
     features, *states = layer(images(*SHAPE))
     expected, expected_states = looped(layer.cell, images(*SHAPE))
     np.testing.assert_allclose(array(features), expected, atol=1e-5)
@@ -196,9 +198,7 @@ def test_a_masked_step_repeats_the_features_before_it(randomize):
 @every_cell
 def test_mixed_precision_computes_in_bfloat16_with_float32_weights(randomize, make_cell):
     options = {"return_sequences": True, "return_state": True}
-    layer = built(
-        randomize, make_cell(dtype="mixed_bfloat16"), dtype="mixed_bfloat16", **options
-    )
+    layer = built(randomize, make_cell(dtype="mixed_bfloat16"), dtype="mixed_bfloat16", **options)
     outputs = layer(images(*SHAPE))
     assert {keras.backend.standardize_dtype(output.dtype) for output in outputs} == {"bfloat16"}
     assert {weight.dtype for weight in layer.weights} == {"float32"}
@@ -207,11 +207,9 @@ def test_mixed_precision_computes_in_bfloat16_with_float32_weights(randomize, ma
         assert np.abs(array(output) - array(expected_output)).max() < 0.1
 
 
-@every_cell
+@pytest.mark.parametrize("make_cell", [stgru, normalized, stack])
 def test_a_functional_model_with_the_layer_is_saved_and_loaded(randomize, make_cell, tmp_path):
-    cell = make_cell(normalization=keras.layers.GroupNormalization(1)) if make_cell is stgru else (
-        make_cell()
-    )
+    cell = make_cell()
     inputs = [keras.Input((None, None, None, CHANNELS))]
     inputs += [keras.Input((None, None, size)) for size in cell.state_size]
     layer = ConvRNN(cell, return_sequences=True, return_state=True)

@@ -22,7 +22,7 @@ from iprnn_tf.visualization import filmstrips
 @contextlib.contextmanager
 def averaged_weights(model: keras.Model) -> Iterator[None]:
     """Puts the optimizer's averaged weights into the model, where it keeps them, and back."""
-    raw = [np.array(variable) for variable in model.trainable_variables]
+    raw = [np.array(variable.numpy()) for variable in model.trainable_variables]
     model.optimizer.finalize_variable_values(model.trainable_variables)
     try:
         yield
@@ -68,7 +68,7 @@ class TrainingState(keras.callbacks.Callback):
         seconds: least time between two saves; the last epoch is always saved.
     """
 
-    def __init__(self, path: Path, best_model: BestModel, seconds: float = 30.0) -> None:
+    def __init__(self, path: Path, best_model: BestModel, seconds: float) -> None:
         super().__init__()
         self.path = path
         self.best_model = best_model
@@ -84,7 +84,7 @@ class TrainingState(keras.callbacks.Callback):
     def save(self, model: keras.Model, epochs: int) -> None:
         """Writes the state after a number of finished epochs."""
         arrays: dict[str, Any] = {
-            f"variable_{index}": np.asarray(ops.convert_to_numpy(variable))
+            f"variable_{index}": variable.numpy()
             for index, variable in enumerate(_all_variables(model))
         }
         with replacing(self.path) as temporary:
@@ -100,7 +100,7 @@ class TrainingState(keras.callbacks.Callback):
             return 0  # Interrupted before the first checkpoint.
         variables = _all_variables(model)
         try:
-            with np.load(self.path) as state:
+            with self.path.open("rb") as file, np.load(file) as state:
                 values = [state[f"variable_{index}"] for index in range(len(variables))]
                 for variable, value in zip(variables, values, strict=True):
                     variable.assign(value)

@@ -110,6 +110,9 @@ class TrainingConfig:
     validation_sequences: int = setting(
         200, "Sequences that choose the best checkpoint.", minimum=1, maximum=10**9
     )
+    checkpoint_seconds: float = setting(
+        30.0, "Least time between two checkpoints.", minimum=0.0, maximum=1e9
+    )
     histograms: bool = setting(False, "Histograms of the weights in TensorBoard.")
 
     def __post_init__(self) -> None:

@@ -159,7 +159,7 @@ def train(config: TrainingConfig, run: RunDirectory) -> None:
     """Runs `fit`, from the last checkpoint where there is one."""
     model = compiled_model(config)
     best_model = BestModel(run.model_file)
-    state = TrainingState(run.state_file, best_model)
+    state = TrainingState(run.state_file, best_model, config.checkpoint_seconds)
     epoch = state.restore(model)
     if epoch == config.epochs:
         print(f"{run.path} is trained already.")

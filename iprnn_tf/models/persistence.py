@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -18,6 +19,10 @@ class CopyLastFrame(VideoPredictor):
     A model without weights that keeps the whole interface of `VideoPredictor`, so that it is
     measured by the same code. A model that doesn't beat it has learned nothing of motion.
     """
+
+    def __init__(self, image_shape: Sequence[int | None], horizon: int = 10, **kwargs: Any) -> None:
+        super().__init__(image_shape, horizon, **kwargs)
+        self.built = True  # There is nothing to build, and Keras warns when it saves what isn't.
 
     def encode(self, frame: Tensor) -> tuple[Tensor, list[Tensor]]:
         return ops.cast(frame, "float32"), []

@@ -1,0 +1,37 @@
+"""The benchmark program: its counts are arithmetic, its timings only have to appear."""
+
+import pytest
+
+from iprnn_tf import IPRNN, STGRUCell
+from trainers import benchmark
+
+
+def test_the_papers_model_has_the_published_number_of_multiply_adds():
+    # 17.8 G for the 19 steps of 10 -> 10, as OpenSTL counts the author's next model, whose
+    # convolutions are the same.
+    assert 19 * benchmark.multiply_adds_per_step(IPRNN()) == pytest.approx(17.8e9, rel=0.005)
+
+
+def test_multiply_adds_are_counted_layer_by_layer():
+    cell = STGRUCell(3, kernel_size=5)
+    model = IPRNN((8, 12, 2), cell, num_layers=1, num_downsamplings=1, encoder_filters=[4])
+    full, half = 8 * 12, 4 * 6
+    encoder = full * 2 * 4 + half * 9 * 4 * 3
+    memory = half * (2 * 25 * 3 * 12 + 6 * 3)
+    decoder = half * 9 * 3 * 4 + full * 4 * 2
+    assert benchmark.multiply_adds_per_step(model) == encoder + memory + decoder
+
+
+@pytest.mark.slow
+def test_the_speed_of_every_precision_and_of_the_pipeline_is_shown(capsys):
+    benchmark.main(["speed", "--config=small", "--batch_size=1", "--steps=2"])
+    output = capsys.readouterr().out
+    assert "float32" in output
+    assert "bfloat16" in output
+    assert "sequences/s of uint8 frames" in output
+
+
+@pytest.mark.parametrize("arguments", [[], ["memory"], ["speed", "--steps=0"]])
+def test_wrong_arguments_are_named(arguments):
+    with pytest.raises(ValueError, match=r"Name a benchmark first: speed|steps"):
+        benchmark.main(arguments)

@@ -1,0 +1,58 @@
+"""The configurations and how flags change them."""
+
+import dataclasses
+
+import keras
+import pytest
+from absl import flags
+
+from trainers.config import CONFIGS, TrainingConfig, define_flags, resolve
+
+
+def resolved(name, *arguments):
+    values = flags.FlagValues()
+    define_flags(values)
+    values(["", *arguments])
+    return resolve(name, values)
+
+
+def test_paper_is_the_papers_size():
+    config = dataclasses.replace(CONFIGS["paper"], mixed_precision="float32", use_bias=False)
+    assert config.build_model().count_params() == 3_432_961
+
+
+def test_flags_replace_settings_and_leave_the_others():
+    config = resolved("paper", "--learning_rate=0.1", "--noskips")
+    assert config == dataclasses.replace(CONFIGS["paper"], learning_rate=0.1, skips=False)
+
+
+def test_encoder_filters_follow_the_filters_unless_given():
+    assert resolved("small", "--filters=8").encoder_filters is None
+    assert resolved("small", "--filters=8", "--encoder_filters=2,4").encoder_filters == [2, 4]
+
+
+@pytest.mark.parametrize(("steps", "epochs", "total"), [(1, 1, 1), (100, 1, 100), (250, 3, 252)])
+def test_steps_are_spread_evenly_over_whole_epochs(steps, epochs, total):
+    config = TrainingConfig(steps=steps, steps_per_epoch=100).in_whole_epochs()
+    assert (config.epochs, config.steps) == (epochs, total)
+    assert config.in_whole_epochs() == config
+
+
+def test_the_learning_rate_warms_up_to_its_peak_and_decays_to_zero():
+    config = TrainingConfig(steps=1000, warmup_steps=50, learning_rate=0.5)
+    rate = config.build_optimizer()._learning_rate
+    at = [float(keras.ops.convert_to_numpy(rate(step))) for step in (0, 25, 50, 525, 1000)]
+    assert at == pytest.approx([0, 0.25, 0.5, 0.25, 0], abs=1e-3)
+
+
+def test_warm_up_takes_at_most_a_tenth():
+    rate = TrainingConfig(steps=100, warmup_steps=200, learning_rate=1.0).build_optimizer()
+    assert float(rate._learning_rate(10)) == pytest.approx(1.0)
+
+
+def test_the_same_seed_gives_the_same_weights():
+    tiny = TrainingConfig(filters=2, num_layers=1, mixed_precision="float32")
+    first, second = (tiny.build_model().get_weights() for _ in range(2))
+    assert all((a == b).all() for a, b in zip(first, second, strict=True))
+    other = dataclasses.replace(tiny, seed=1).build_model().get_weights()
+    assert any((a != b).any() for a, b in zip(first, other, strict=True))

@@ -1,0 +1,295 @@
+"""Training end to end, on the real digits."""
+
+import errno
+import itertools
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+from trainers import train
+from trainers.run_directory import load_model
+
+ROOT = Path(__file__).parent.parent
+
+
+WITHOUT_REPORT = """
+import sys
+from trainers import command_line, train
+train.report = lambda config, run: None  # Measuring 3,000 sequences is another test's.
+command_line.run(train.main)
+"""
+
+
+def start(arguments, script=("-m", "trainers.train")):
+    return subprocess.Popen(
+        [sys.executable, *script, *arguments],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def finish(arguments, script=("-m", "trainers.train")):
+    process = start(arguments, script)
+    output, _ = process.communicate(timeout=300)
+    return process.returncode, output
+
+
+def wait_for(path, process):
+    for _ in range(1200):
+        if path.exists():
+            return
+        if process.poll() is not None:
+            pytest.fail(f"training ended early:\n{process.stdout.read()}")
+        time.sleep(0.1)
+    pytest.fail(f"no {path} within two minutes")
+
+
+def state_arrays(run):
+    with np.load(run / "training_state.npz") as state:
+        return dict(state)
+
+
+def test_a_run_directory_tells_how_it_was_made_and_what_came_of_it(tiny_run):
+    made = json.loads((tiny_run / "config.json").read_text())
+    assert made["config"]["filters"] == 4
+    assert made["config"]["seed"] == 0
+    assert {"commit", "versions", "backend"} <= set(made)
+    assert made["versions"]["keras"] == keras.__version__
+
+    metrics = json.loads((tiny_run / "metrics.json").read_text())
+    assert metrics["sequences"] == 3000
+    assert list(metrics["results"]) == ["IPRNN", "CopyLastFrame", "BlackFrames"]
+    for row in metrics["results"].values():
+        assert {"mse", "mae", "psnr", "ssim_skimage"} == set(row)
+        assert all(len(result["per_lead_time"]) == 3 for result in row.values())
+        assert row["mse"]["mean"] == pytest.approx(np.mean(row["mse"]["per_lead_time"]), rel=1e-4)
+
+    with Image.open(tiny_run / "predictions.gif") as animation:
+        assert animation.n_frames == 6
+    kinds = {path.parent.name for path in tiny_run.rglob("events.out.tfevents*")}
+    assert kinds == {"train", "validation", "filmstrips"}
+
+
+def test_a_finished_run_is_measured_again_but_not_trained(tiny_run, capsys):
+    before = state_arrays(tiny_run)
+    train.main([f"--resume={tiny_run}"])
+    for name, array in state_arrays(tiny_run).items():
+        np.testing.assert_array_equal(before[name], array)
+    output = capsys.readouterr().out
+    assert "is trained already" in output
+    last = output.strip().splitlines()[-3:]
+    assert last[0].startswith(f"Results: {tiny_run}")
+    assert last[1].startswith("Curves and filmstrips: tensorboard --logdir")
+    assert last[2] == f"Next: python -m trainers.evaluate --model={tiny_run}"
+
+
+def test_training_on_real_digits_beats_both_trivial_baselines(tmp_path):
+    train.main(
+        [
+            "--dataset=mnist",
+            "--config=small",
+            "--filters=16",
+            "--kernel_size=3",
+            "--num_layers=1",
+            "--encoder_filters=8,16",
+            "--steps=150",
+            "--steps_per_epoch=75",
+            "--validation_sequences=50",
+            "--learning_rate=4e-3",
+            "--mixed_precision=float32",
+            f"--output={tmp_path / 'run'}",
+        ]
+    )
+    results = json.loads((tmp_path / "run" / "metrics.json").read_text())["results"]
+    error = {name: row["mse"]["mean"] for name, row in results.items()}
+    assert error["CopyLastFrame"] > 250
+    assert 160 < error["BlackFrames"] < 180
+    assert error["IPRNN"] < 0.9 * error["BlackFrames"]
+
+
+def test_a_killed_run_resumes_to_the_same_weights(tiny_flags, tmp_path):
+    flags = [*tiny_flags, "--steps=12", "--steps_per_epoch=2", "--ema_momentum=0.9"]
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    quickly = ("-c", WITHOUT_REPORT)
+    assert finish([*flags, f"--output={whole}"], quickly)[0] == 0
+
+    process = start([*flags, f"--output={killed}"], quickly)
+    wait_for(killed / "training_state.npz", process)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert int(state_arrays(killed)["epochs"]) < 6
+
+    status, output = finish([f"--resume={killed}"], quickly)
+    assert status == 0, output
+    expected, found = state_arrays(whole), state_arrays(killed)
+    assert set(expected) == set(found)
+    for name, array in expected.items():
+        np.testing.assert_array_equal(found[name], array, err_msg=name)
+    best = [load_model(run).get_weights() for run in (whole, killed)]
+    for ours, theirs in zip(*best, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_an_interrupted_run_says_how_to_go_on(tiny_flags, tmp_path):
+    output = tmp_path / "run"
+    flags = [*tiny_flags, "--steps=4000", "--steps_per_epoch=2", f"--output={output}"]
+    process = start(flags)
+    wait_for(output / "training_state.npz", process)
+    process.send_signal(signal.SIGINT)
+    text, _ = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert text.strip().splitlines()[-1] == (
+        f"error: interrupted. Go on with: python -m trainers.train --resume={output}"
+    )
+
+
+def test_max_minutes_fixes_the_number_of_steps(tiny_flags, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(train, "train", lambda config, run: None)
+    monkeypatch.setattr(train, "report", lambda config, run: None)
+    train.main([*tiny_flags, "--max_minutes=2", f"--output={tmp_path / 'run'}"])
+    config = json.loads((tmp_path / "run" / "config.json").read_text())["config"]
+    assert config["steps"] > 20
+    assert "for 2 minutes" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ["--mixed_precision=float16"],
+        ["--mixed_precision=bfloat16", "--reverse_sampling"],
+        ["--normalization=group", "--use_bias", "--update_bias=1", "--ema_momentum=0.5"],
+        ["--noskips", "--protocol=svg", "--num_digits=1", "--clip_norm=0", "--histograms"],
+        ["--xla", "--num_downsamplings=1", "--sampling_span=0", "--warmup_steps=0"],
+    ],
+    ids=lambda flags: " ".join(flags),
+)
+def test_every_option_trains(tiny_flags, tmp_path, monkeypatch, flags):
+    monkeypatch.setattr(train, "report", lambda config, run: None)
+    train.main([*tiny_flags, "--steps=2", *flags, f"--output={tmp_path / 'run'}"])
+    assert (tmp_path / "run" / "model.keras").exists()
+
+
+def test_a_loss_that_is_no_number_stops_the_run_and_spares_the_checkpoint(
+    tiny_flags, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(train, "report", lambda config, run: None)
+    output = tmp_path / "run"
+    flags = [*tiny_flags, "--steps=40", "--steps_per_epoch=10", "--learning_rate=10"]
+    with pytest.raises(FloatingPointError, match=r"last good checkpoint is intact.*learning_rate"):
+        train.main([*flags, "--clip_norm=0", "--warmup_steps=0", f"--output={output}"])
+    if (output / "model.keras").exists():
+        assert all(np.isfinite(weight).all() for weight in load_model(output).get_weights())
+
+
+def test_a_full_disk_leaves_the_last_checkpoint(tiny_flags, tmp_path, monkeypatch):
+    output = tmp_path / "run"
+    calls = itertools.count()
+    synchronise = os.fsync
+
+    def fail_later(descriptor):
+        if next(calls) >= 3:  # The configuration and the first two checkpoints fit.
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        synchronise(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fail_later)
+    with pytest.raises(OSError, match="No space left"):
+        train.main([*tiny_flags, "--steps=6", "--steps_per_epoch=2", f"--output={output}"])
+    monkeypatch.setattr(os, "fsync", synchronise)
+    assert int(state_arrays(output)["epochs"]) == 1
+    assert load_model(output).horizon == 3
+    assert not [path for path in output.iterdir() if path.name.startswith(".")]
+
+
+def test_a_damaged_state_is_not_resumed(tiny_run, tmp_path):
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    (copy / "config.json").write_bytes((tiny_run / "config.json").read_bytes())
+    state = (tiny_run / "training_state.npz").read_bytes()
+    (copy / "training_state.npz").write_bytes(state[: len(state) // 2])
+    with pytest.raises(ValueError, match=r"damaged or of another model"):
+        train.main([f"--resume={copy}"])
+
+
+WRONG_FLAGS = {
+    "--dataset=imagenet": r"--dataset: One of mnist\. Received: 'imagenet'",
+    "--config=huge": "small",
+    "--protocol=x": "--protocol: One of canonical, svg",
+    "--num_digits=4": "--num_digits: From 1 to 3. Received: 4",
+    "--context_frames=0": "--context_frames: From 1 to 1000",
+    "--horizon=0": "--horizon: From 1 to 1000",
+    "--cell=lstm": "--cell: One of stgru",
+    "--filters=0": "--filters: From 1",
+    "--kernel_size=-1": "--kernel_size: From 1",
+    "--num_layers=0": "--num_layers: From 1",
+    "--num_downsamplings=9": "--num_downsamplings: From 0 to 6",
+    "--encoder_filters=1,2,3": "one number for each downsampling",
+    "--encoder_filters=1,x": "positive integers with commas",
+    "--normalization=batch": "--normalization: One of none, group",
+    "--update_bias=nan": "--update_bias: From -10 to 10",
+    "--steps=0": "--steps: From 1",
+    "--steps=many": "steps",
+    "--batch_size=0": "--batch_size: From 1",
+    "--learning_rate=-1": "--learning_rate: From 1e-09",
+    "--warmup_steps=-1": "--warmup_steps: From 0",
+    "--clip_norm=-1": "--clip_norm: From 0.0",
+    "--ema_momentum=1": "--ema_momentum: From 0.0",
+    "--sampling_span=2": "--sampling_span: From 0.0 to 1.0",
+    "--mixed_precision=int8": "--mixed_precision: One of auto, float32",
+    "--seed=-1": "--seed: From 0",
+    "--steps_per_epoch=0": "--steps_per_epoch: From 1",
+    "--validation_every=0": "--validation_every: From 1",
+    "--validation_sequences=0": "--validation_sequences: From 1",
+    "--checkpoint_seconds=-1": "--checkpoint_seconds: From 0.0",
+    "--max_minutes=0": "--max_minutes must be positive",
+    "--resume=/nowhere": "A run directory is what trainers.train writes",
+    "--learning_rat=1": "learning_rate",
+    "train": "Settings are given as --name=value",
+}
+
+
+@pytest.mark.parametrize("flag", WRONG_FLAGS)
+def test_a_wrong_flag_is_answered_with_its_rule(flag, tmp_path):
+    with pytest.raises(ValueError, match=WRONG_FLAGS[flag]):
+        train.main([flag] if "resume" in flag else [flag, f"--output={tmp_path / 'run'}"])
+    assert not (tmp_path / "run").exists()
+
+
+def test_flags_that_exclude_each_other_are_named(tiny_run, tmp_path):
+    with pytest.raises(ValueError, match=r"--steps=3 --max_minutes=1.*Give one of them"):
+        train.main(["--steps=3", "--max_minutes=1", f"--output={tmp_path / 'run'}"])
+    with pytest.raises(ValueError, match="resumed run keeps its settings.*--filters"):
+        train.main([f"--resume={tiny_run}", "--filters=8"])
+
+
+def test_a_run_never_overwrites_another(tiny_run):
+    before = (tiny_run / "config.json").read_bytes()
+    with pytest.raises(ValueError, match=f"which exists.*--resume={tiny_run}"):
+        train.main([f"--output={tiny_run}"])
+    assert (tiny_run / "config.json").read_bytes() == before
+
+
+def test_a_users_mistake_is_one_line_and_exit_status_2():
+    status, output = finish(["--filters=0"])
+    assert status == 2
+    assert [line for line in output.splitlines() if line.startswith("error:")] == [
+        "error: --filters: From 1 to 4096. Received: 0."
+    ]
+    assert "Traceback" not in output
+
+
+def test_help_teaches_by_example():
+    status, output = finish(["--help"])
+    assert status == 0
+    assert "python -m trainers.train --dataset=mnist" in output
+    assert "--learning_rate" in output
