@@ -80,13 +80,6 @@ def test_predict_needs_a_context_and_no_labels(model):
     close(predictions, model.rollout(context))
 
 
-@pytest.mark.parametrize("time", [1, 3])
-def test_a_graph_predicts_what_eager_mode_predicts(model, time):
-    context = frames(model, time)
-    model.compile(jit_compile=False)
-    close(model.predict(context, verbose=0), model.rollout(context))
-
-
 def test_a_rollout_has_any_horizon_and_the_same_beginning(model):
     context = frames(model, TIME)
     longest = model.rollout(context, horizon=7)

@@ -47,8 +47,9 @@ def main(arguments: Sequence[str]) -> None:
         run = RunDirectory(Path(values.resume))
         config = _config_to_resume(run, values)
     else:
-        config = _resolved(values)
-        run = RunDirectory(Path(values.output or _new_name(config, values.config)))
+        name = _config_name(values.config)
+        config = _resolved(name, values)
+        run = RunDirectory(Path(values.output or _new_path(f"{config.dataset}-{name}")))
         run.create(config)
     train(config, run)
     report(config, run)
@@ -69,11 +70,15 @@ def _define_flags(values: flags.FlagValues) -> None:
     define_flags(values)
 
 
-def _resolved(values: flags.FlagValues) -> TrainingConfig:
-    name = values.config
-    if name == "auto":
-        name = "paper" if has_gpu() else "small"
-        print(f"--config=auto: {'a' if has_gpu() else 'no'} GPU was found, so this is {name!r}.")
+def _config_name(name: str) -> str:
+    if name != "auto":
+        return name
+    found, chosen = ("a", "paper") if has_gpu() else ("no", "small")
+    print(f"--config=auto: {found} GPU was found, so this is {chosen!r}.")
+    return chosen
+
+
+def _resolved(name: str, values: flags.FlagValues) -> TrainingConfig:
     config = resolve(name, values)
     minutes = values.max_minutes
     if minutes is not None and not 0 < minutes < float("inf"):
@@ -101,9 +106,8 @@ def _config_to_resume(run: RunDirectory, values: flags.FlagValues) -> TrainingCo
     return run.read_config()
 
 
-def _new_name(config: TrainingConfig, name: str) -> Path:
-    size = name if name != "auto" else ("paper" if has_gpu() else "small")
-    return Path("runs") / f"{config.dataset}-{size}-{time.strftime('%Y%m%d-%H%M%S')}"
+def _new_path(name: str) -> Path:
+    return Path("runs") / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
 
 
 def _steps_in(config: TrainingConfig, seconds: float) -> int:

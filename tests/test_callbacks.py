@@ -1,0 +1,92 @@
+"""What the callbacks keep, and what they leave alone."""
+
+import keras
+import numpy as np
+import pytest
+
+from trainers.callbacks import BestModel, StopOnNonFiniteLoss, TrainingState, averaged_weights
+
+
+@pytest.fixture(name="model")
+def _model():
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    model.compile(keras.optimizers.SGD(0.1, use_ema=True, ema_momentum=0.5), "mse")
+    model.train_on_batch(np.ones((4, 2)), np.ones((4, 1)))
+    model.train_on_batch(np.ones((4, 2)), np.ones((4, 1)))
+    return model
+
+
+def test_averaged_weights_are_only_borrowed(model):
+    raw = model.get_weights()
+    with averaged_weights(model):
+        inside = model.get_weights()
+    for before, averaged, after in zip(raw, inside, model.get_weights(), strict=True):
+        assert (before != averaged).any()
+        np.testing.assert_array_equal(before, after)
+
+
+def test_the_best_model_is_the_averaged_one_of_the_best_validation(model, tmp_path):
+    best = BestModel(tmp_path / "model.keras")
+    best.set_model(model)
+    raw = model.get_weights()
+    for error in (3.0, 2.0, 4.0):
+        model.layers[0].bias.assign([error])
+        model.optimizer.finalize_variable_values([])  # The average stays what it was.
+        best.on_test_begin()
+        inside = model.get_weights()
+        best.on_test_end({"mse": error})
+        assert float(model.layers[0].bias.numpy()[0]) == error
+    assert best.best == 2.0
+    kept = keras.saving.load_model(tmp_path / "model.keras").get_weights()
+    np.testing.assert_array_equal(kept[0], inside[0])
+    assert (kept[0] != raw[0]).any()
+
+
+def test_the_state_restores_weights_optimizer_and_best(model, tmp_path):
+    best = BestModel(tmp_path / "model.keras")
+    best.best = 1.5
+    state = TrainingState(tmp_path / "state.npz", best, seconds=0)
+    state.save(model, epochs=7)
+    expected = [variable.numpy() for variable in [*model.variables, *model.optimizer.variables]]
+
+    model.train_on_batch(np.ones((4, 2)), np.zeros((4, 1)))
+    best.best = 0.0
+    assert state.restore(model) == 7
+    assert best.best == 1.5
+    found = [variable.numpy() for variable in [*model.variables, *model.optimizer.variables]]
+    for before, after in zip(expected, found, strict=True):
+        np.testing.assert_array_equal(before, after)
+
+
+def test_a_run_without_a_state_starts_from_the_beginning(model, tmp_path):
+    state = TrainingState(tmp_path / "state.npz", BestModel(tmp_path / "model.keras"), seconds=0)
+    assert state.restore(model) == 0
+
+
+def test_the_state_of_another_model_is_refused(model, tmp_path):
+    state = TrainingState(tmp_path / "state.npz", BestModel(tmp_path / "model.keras"), seconds=0)
+    state.save(model, epochs=1)
+    other = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3)])
+    other.compile("sgd", "mse")
+    with pytest.raises(ValueError, match="of another model"):
+        state.restore(other)
+
+
+def test_the_state_is_saved_as_often_as_asked_and_at_the_end(model, tmp_path):
+    state = TrainingState(tmp_path / "state.npz", BestModel(tmp_path / "model.keras"), seconds=1e6)
+    state.set_model(model)
+    state.set_params({"epochs": 3})
+    saved = []
+    for epoch in range(3):
+        state.on_epoch_end(epoch)
+        with np.load(tmp_path / "state.npz") as arrays:
+            saved.append(int(arrays["epochs"]))
+    assert saved == [1, 1, 3]
+
+
+@pytest.mark.parametrize("loss", [float("nan"), float("inf")])
+def test_a_loss_that_is_no_number_stops_training(loss):
+    watch = StopOnNonFiniteLoss()
+    watch.on_train_batch_end(0, {"loss": 1.0})
+    with pytest.raises(FloatingPointError, match="step 5"):
+        watch.on_train_batch_end(4, {"loss": loss})

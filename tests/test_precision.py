@@ -1,0 +1,22 @@
+"""What `--mixed_precision=auto` decides."""
+
+import pytest
+
+from trainers import precision
+
+
+@pytest.mark.parametrize(("ratio", "expected"), [(1.1, "float32"), (1.3, "bfloat16")])
+def test_half_the_bits_must_be_worth_it_on_a_cpu(monkeypatch, ratio, expected):
+    rates = {"float32": 100.0, "bfloat16": 100.0 * ratio}
+    monkeypatch.setattr(precision, "has_gpu", lambda: False)
+    monkeypatch.setattr(precision, "convolution_rate", rates.get)
+    assert precision.fastest_precision() == expected
+
+
+def test_a_gpu_computes_in_bfloat16(monkeypatch):
+    monkeypatch.setattr(precision, "has_gpu", lambda: True)
+    assert precision.fastest_precision() == "bfloat16"
+
+
+def test_a_convolution_has_a_rate():
+    assert precision.convolution_rate("float32", batch=1, size=4, channels=2) > 0
