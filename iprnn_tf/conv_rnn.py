@@ -94,4 +94,7 @@ class ConvRNN(keras.layers.RNN):
         if initial_state is None and not self.stateful:
             batch, _, height, width, _ = ops.shape(sequences)
             initial_state = self.get_initial_state(batch, (height, width))
+        if mask is not None:
+            # Keras's loop adds the axes of an image by itself, but not under JAX.
+            mask = ops.expand_dims(mask, axis=(2, 3, 4))  # (B, T, 1, 1, 1)
         return super().call(sequences, initial_state, mask, training)

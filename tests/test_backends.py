@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from iprnn_tf import IPRNN, STGRUCell
+from iprnn_tf import IPRNN, ConvRNN, STGRUCell
 
 BATCH, TIME, HORIZON = 2, 3, 4
 
@@ -36,6 +36,7 @@ results = {
     "taught": model.rollout(context, return_warm_up=True, **teacher),
     "loaded": loaded.rollout(context),
     "predicted": model.predict(context, verbose=0),
+    "masked": iprnn_tf.ConvRNN(model.cell)(arrays["features"], mask=arrays["mask"]),
 }
 results = {name: keras.ops.convert_to_numpy(frames) for name, frames in results.items()}
 np.savez(f"{folder}/results.npz", **results)
@@ -61,8 +62,12 @@ def answers(request, tmp_path_factory):
         "teacher": rng.uniform(size=(BATCH, HORIZON - 1, 11, 7, 2)).astype("float32"),
         "use_teacher": np.array([[True, False, True], [False, True, True]]),
     }
+    masked = {
+        "features": rng.normal(size=(BATCH, TIME, 3, 2, 4)).astype("float32"),
+        "mask": np.array([[True, False, True], [True, True, True]]),
+    }
     weights = {f"weight_{index}": weight for index, weight in enumerate(model.get_weights())}
-    np.savez(folder / "arrays.npz", **inputs, **weights)
+    np.savez(folder / "arrays.npz", **inputs, **masked, **weights)
     (folder / "config.json").write_text(json.dumps(model.get_config()))
     model.save(folder / "model.keras")
 
@@ -80,6 +85,9 @@ def answers(request, tmp_path_factory):
     ours = {
         "rollout": ops.convert_to_numpy(model.rollout(inputs["context"])),
         "taught": ops.convert_to_numpy(model.rollout(**inputs, return_warm_up=True)),
+        "masked": ops.convert_to_numpy(
+            ConvRNN(model.cell)(masked["features"], mask=masked["mask"])
+        ),
     }
     return ours, dict(np.load(folder / "results.npz")), report["imported"]
 
@@ -91,6 +99,7 @@ def answers(request, tmp_path_factory):
         ("taught", "taught"),
         ("loaded", "rollout"),
         ("predicted", "rollout"),
+        ("masked", "masked"),
     ],
 )
 def test_two_backends_predict_the_same_frames(answers, theirs, ours):

@@ -175,8 +175,9 @@ def test_going_backwards_reverses_time(randomize):
 
 
 @every_cell
-def test_masked_steps_are_as_if_they_were_not_there(randomize, make_cell):
-    layer = built(randomize, make_cell(), return_sequences=True, return_state=True)
+@pytest.mark.parametrize("unroll", [False, True])
+def test_masked_steps_are_as_if_they_were_not_there(randomize, make_cell, unroll):
+    layer = built(randomize, make_cell(), return_sequences=True, return_state=True, unroll=unroll)
     mask = np.array([[True, False, True, True], [True, True, True, False]])
     features, *states = layer(images(*SHAPE), mask=mask)
     for sample in range(BATCH):
@@ -193,6 +194,17 @@ def test_a_masked_step_repeats_the_features_before_it(randomize):
     features = array(layer(images(*SHAPE), mask=np.array([[True, False, True, True]] * BATCH)))
     np.testing.assert_array_equal(features[:, 1], features[:, 0])
     assert not np.allclose(features[:, 2], features[:, 0])
+
+
+@pytest.mark.parametrize("unroll", [False, True])
+def test_the_features_of_masked_steps_are_zero_when_asked_for(randomize, unroll):
+    mask = np.array([[True, False, True, True], [True, True, False, True]])
+    layer = built(
+        randomize, stgru(), return_sequences=True, zero_output_for_mask=True, unroll=unroll
+    )
+    features = array(layer(images(*SHAPE), mask=mask))
+    assert not features[~mask].any()
+    assert features[mask].all()
 
 
 @every_cell

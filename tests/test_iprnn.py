@@ -147,6 +147,12 @@ def test_layers_compute_in_the_model_s_precision_and_frames_are_float32():
     assert {keras.backend.standardize_dtype(state.dtype) for state in states} == {"bfloat16"}
 
 
+def test_frames_are_not_rounded_on_their_way_into_a_model_of_mixed_precision():
+    model = CopyLastFrame(IMAGE_SHAPE, horizon=1, dtype="mixed_bfloat16")
+    context = frames(TIME)
+    np.testing.assert_array_equal(array(model(context)), context[:, -1:])
+
+
 def test_mixed_precision_predicts_nearly_the_same(randomize):
     full, mixed = randomize(tiny()), randomize(tiny(dtype="mixed_bfloat16"))
     difference = array(full.rollout(frames(TIME))) - array(mixed.rollout(frames(TIME)))
