@@ -166,7 +166,7 @@ def test_max_minutes_fixes_the_number_of_steps(tiny_flags, tmp_path, monkeypatch
 @pytest.mark.parametrize(
     "flags",
     [
-        ["--mixed_precision=float16"],
+        ["--mixed_precision=float16", "--optimizer=adam"],
         ["--mixed_precision=bfloat16", "--reverse_sampling"],
         ["--normalization=group", "--use_bias", "--update_bias=1", "--ema_momentum=0.5"],
         ["--noskips", "--protocol=svg", "--num_digits=1", "--clip_norm=0", "--histograms"],
@@ -237,6 +237,7 @@ WRONG_FLAGS = {
     "--encoder_filters=1,x": "positive integers with commas",
     "--normalization=batch": "--normalization: One of none, group",
     "--update_bias=nan": "--update_bias: From -10 to 10",
+    "--optimizer=sgd": "--optimizer: One of adam, muon",
     "--steps=0": "--steps: From 1",
     "--steps=many": "steps",
     "--batch_size=0": "--batch_size: From 1",

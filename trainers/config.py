@@ -12,9 +12,11 @@ from iprnn_tf import IPRNN
 from iprnn_tf.cells import CELLS, Cell
 from iprnn_tf.data import DATASETS
 from iprnn_tf.data.windows import TrainingWindows
+from iprnn_tf.optimizers import ConvMuon
 from iprnn_tf.scheduled_sampling import LinearSampling
 
 NORMALIZATIONS = ("none", "group")
+OPTIMIZERS = {"adam": keras.optimizers.Adam, "muon": ConvMuon}
 PRECISIONS = {
     "float32": "float32",
     "bfloat16": "mixed_bfloat16",
@@ -79,6 +81,7 @@ class TrainingConfig:
     normalization: str = setting("none", "Normalisation in the memory.", choices=NORMALIZATIONS)
     update_bias: float = setting(0.0, "Added inside the update gate.", minimum=-10, maximum=10)
 
+    optimizer: str = setting("muon", "How weights follow gradients.", choices=tuple(OPTIMIZERS))
     steps: int = setting(2000, "Training steps.", minimum=1, maximum=10**9)
     batch_size: int = setting(8, "Sequences in a step.", minimum=1, maximum=65536)
     learning_rate: float = setting(2e-3, "Peak of the schedule.", minimum=1e-9, maximum=10.0)
@@ -184,7 +187,7 @@ class TrainingConfig:
         )
 
     def build_optimizer(self) -> keras.optimizers.Optimizer:
-        """Creates Adam with a linear warm-up and a cosine decay to zero."""
+        """Creates the optimizer, with a linear warm-up and a cosine decay to zero."""
         warmup = min(self.warmup_steps, self.steps // 10)
         schedule = keras.optimizers.schedules.CosineDecay(
             initial_learning_rate=0.0 if warmup else self.learning_rate,
@@ -192,7 +195,7 @@ class TrainingConfig:
             warmup_target=self.learning_rate if warmup else None,
             warmup_steps=warmup,
         )
-        return keras.optimizers.Adam(
+        return OPTIMIZERS[self.optimizer](
             schedule,
             clipnorm=self.clip_norm or None,
             use_ema=self.ema_momentum > 0,
@@ -203,6 +206,7 @@ class TrainingConfig:
 CONFIGS = {
     "small": TrainingConfig(encoder_filters=[16, 32]),
     "paper": TrainingConfig(
+        optimizer="adam",
         filters=64,
         num_layers=4,
         batch_size=16,

@@ -1,0 +1,51 @@
+"""An optimizer for networks of convolutions that have few steps to learn in."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import keras
+from keras import ops
+
+from iprnn_tf.cells.cell import Tensor
+
+
+@keras.saving.register_keras_serializable(package="iprnn_tf")
+class ConvMuon(keras.optimizers.Muon):
+    """Muon for the kernels of convolutions, Adam for everything else.
+
+    Muon replaces the update of a matrix by the nearest orthogonal one, so that all directions
+    are learned at the same pace. Keras's own `Muon` does so for matrices alone; here the kernel
+    of a convolution larger than one pixel counts as a matrix too:
+
+        kernel (k, k, i, o)  ->  matrix (k * k * i, o)
+
+    Its updates have the size of Adam's, so that learning rates carry over.
+
+    Args:
+        learning_rate: a number or a schedule, for both kinds of weights.
+        **kwargs: the other arguments of `keras.optimizers.Muon`; weight decay is off by default.
+
+    Reference:
+        Jordan et al., Muon: An optimizer for hidden layers in neural networks, 2024;
+        Liu et al., Muon is scalable for LLM training, 2025 (the size of the updates).
+    """
+
+    def __init__(self, learning_rate: Any = 1e-3, **kwargs: Any) -> None:
+        kwargs = {"weight_decay": None, "adam_weight_decay": None, **kwargs}
+        super().__init__(learning_rate=learning_rate, **kwargs)
+
+    def _should_use_adamw(self, variable: Any) -> bool:
+        shape = variable.shape
+        return len(shape) != 4 or shape[0] * shape[1] == 1
+
+    def zeropower_via_newtonschulz5(self, x: Tensor, steps: int) -> Tensor:
+        matrix = ops.reshape(x, (-1, x.shape[-1]))
+        return ops.reshape(super().zeropower_via_newtonschulz5(matrix, steps), x.shape)
+
+    def lr_adjust(self, x: Tensor) -> Tensor:
+        if self.rms_rate is None:
+            return x
+        longer_side = max(math.prod(x.shape[:-1]), x.shape[-1])
+        return x * (self.rms_rate * math.sqrt(longer_side))
