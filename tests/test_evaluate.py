@@ -82,7 +82,7 @@ def test_a_wrong_model_is_named(tiny_run, tmp_path):
         (["--ssim_modes=best"], "--ssim_modes are among .*Received: best"),
         (["--batch_size=0"], "batch_size"),
         (["--protocol=x"], "--protocol: One of"),
-        (["--data_file=nowhere.npy"], "must be a .npy array"),
+        (["--data_file=nowhere.npy"], r"must be a \.npy array"),
     ],
 )
 def test_a_wrong_flag_is_answered_with_its_rule(tiny_run, flags, message):

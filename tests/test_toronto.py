@@ -40,7 +40,7 @@ def test_a_missing_file_is_named(tmp_path):
 @pytest.mark.parametrize("size", [0, 5, 60, 500])
 def test_a_cut_file_is_an_error(path, size):
     path.write_bytes(path.read_bytes()[:size])
-    with pytest.raises(ValueError, match="Download mnist_test_seq.npy again"):
+    with pytest.raises(ValueError, match=r"Download mnist_test_seq\.npy again"):
         load_toronto_test_set(path)
 
 

@@ -269,7 +269,7 @@ def test_a_wrong_flag_is_answered_with_its_rule(flag, tmp_path):
 def test_flags_that_exclude_each_other_are_named(tiny_run, tmp_path):
     with pytest.raises(ValueError, match=r"--steps=3 --max_minutes=1.*Give one of them"):
         train.main(["--steps=3", "--max_minutes=1", f"--output={tmp_path / 'run'}"])
-    with pytest.raises(ValueError, match="resumed run keeps its settings.*--filters"):
+    with pytest.raises(ValueError, match=r"resumed run keeps its settings.*--filters"):
         train.main([f"--resume={tiny_run}", "--filters=8"])
 
 
