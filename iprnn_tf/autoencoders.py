@@ -52,6 +52,11 @@ class FrameEncoder(keras.layers.Layer):
     def __init__(self, filters: Sequence[int], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.filters = list(filters)
+        if not self.filters:
+            raise ValueError(
+                "`filters` gives the channels of each scale, finest first, at least one. "
+                "Received: filters=[]. Two downsamplings take three, such as [64, 64, 64]."
+            )
         self.stride = 2 ** (len(self.filters) - 1)
         self.stem = keras.layers.Conv2D(
             self.filters[0], 1, activation=_leaky_relu, name="stem", dtype=self.dtype_policy
@@ -153,6 +158,11 @@ class FrameDecoder(keras.layers.Layer):
         self.head.build((None, None, None, channels))
 
     def call(self, features: Tensor, skips: list[Tensor]) -> Tensor:
+        if len(skips) != len(self.stages):
+            raise ValueError(
+                f"`skips` must hold one tensor for each of {len(self.stages)} scales. "
+                f"Received: {len(skips)}. Pass what `FrameEncoder` returned for this frame."
+            )
         for stage, skip in zip(self.stages, reversed(skips), strict=True):
             height, width = _spatial_size(skip)
             features = stage(features)[:, :height, :width]

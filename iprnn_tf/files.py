@@ -13,8 +13,8 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Gives a path to write to, and puts what was written in the place of `path` at the end.
 
     Whoever reads `path` sees the old file or the new one, never half of one, also when the
-    program is killed or the disk is full. The temporary file has the same suffixes, and lies in
-    the same folder, which is made if it isn't there.
+    program is killed or the disk is full. The temporary file has the same suffixes and lies in
+    the same folder, which is made if it isn't there. One that a kill left is written over.
 
     Args:
         path: the file to write or replace.
@@ -24,7 +24,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{os.getpid()}.{path.name}")
+    temporary = path.with_name(f".unfinished.{path.name}")
     try:
         yield temporary
         with temporary.open("rb+") as file:

@@ -13,8 +13,8 @@ class FrameSquaredError(keras.losses.Loss):
     """Squared error of a frame, as the field's tables count it.
 
     Summed over height, width and channels, averaged over frames and sequences, in float32. It
-    is H * W * C times the mean squared error per value that the author's code minimises; Adam
-    doesn't see the difference, a reader of the progress bar does.
+    is H * W * C times the mean squared error per value that the author's code minimises: Adam's
+    and Muon's updates don't see the difference, limits on the norm of gradients do.
 
     Call arguments:
         y_true, y_pred: frames `(B, T, H, W, C)`.

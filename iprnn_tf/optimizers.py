@@ -21,6 +21,7 @@ class ConvMuon(keras.optimizers.Muon):
 
         kernel (k, k, i, o)  ->  matrix (k * k * i, o)
 
+    (of a transposed convolution, whose kernel is (k, k, o, i), the matrix is (k * k * o, i)).
     Its updates have the size of Adam's, so that learning rates carry over.
 
     Args:
@@ -37,6 +38,7 @@ class ConvMuon(keras.optimizers.Muon):
         super().__init__(learning_rate=learning_rate, **kwargs)
 
     def _should_use_adamw(self, variable: Any) -> bool:
+        # Keras 3.15, to which the package is pinned, has no public way to say this.
         shape = variable.shape
         return len(shape) != 4 or shape[0] * shape[1] == 1
 

@@ -56,7 +56,8 @@ def rollout(
         ValueError: if the context isn't a sequence of frames of known length, the horizon isn't
             positive, or `teacher` and `use_teacher` don't come together.
     """
-    _check_arguments(context, horizon, teacher, use_teacher)
+    _check_arguments(context, horizon)
+    _check_choices(context, horizon, teacher, use_teacher, use_context)
     frames = _unstacked(context)
     given, chosen = [], []
     if teacher is not None:
@@ -108,9 +109,7 @@ def _initial_states(predictor: Steppable, context: Tensor) -> States:
     return predictor.initial_states(batch, image_size=(height, width))
 
 
-def _check_arguments(
-    context: Tensor, horizon: int, teacher: Tensor | None, use_teacher: Tensor | None
-) -> None:
+def _check_arguments(context: Tensor, horizon: int) -> None:
     shape = tuple(context.shape)
     if len(shape) != 5:
         raise ValueError(
@@ -124,9 +123,33 @@ def _check_arguments(
             f"Received: context of shape {shape}. Give the input a static time axis."
         )
     if not isinstance(horizon, int) or horizon < 1:
-        raise ValueError(f"`horizon` must be a positive integer. Received: horizon={horizon!r}.")
+        raise ValueError(
+            "`horizon` is the number of frames to predict, a positive integer. "
+            f"Received: horizon={horizon!r}. The paper's is 10."
+        )
+
+
+def _check_choices(
+    context: Tensor,
+    horizon: int,
+    teacher: Tensor | None,
+    use_teacher: Tensor | None,
+    use_context: Tensor | None,
+) -> None:
     if (teacher is None) != (use_teacher is None):
         raise ValueError(
             "`teacher` holds the true frames and `use_teacher` says where they are fed: the two "
             f"come together. Received: teacher={teacher!r}, use_teacher={use_teacher!r}."
         )
+    lengths = {
+        "teacher": (teacher, horizon - 1),
+        "use_teacher": (use_teacher, horizon - 1),
+        "use_context": (use_context, context.shape[1] - 1),
+    }
+    for name, (choice, length) in lengths.items():
+        if choice is not None and choice.shape[1] != length:
+            raise ValueError(
+                "`teacher` and `use_teacher` have horizon - 1 steps, `use_context` one less than "
+                f"the context. Received: {name} of shape {tuple(choice.shape)} with "
+                f"horizon={horizon} and {context.shape[1]} context frames. Give {length} steps."
+            )

@@ -84,6 +84,16 @@ def test_the_state_is_saved_as_often_as_asked_and_at_the_end(model, tmp_path):
     assert saved == [1, 1, 3]
 
 
+def test_weights_that_are_no_numbers_never_replace_a_good_state(model, tmp_path):
+    state = TrainingState(tmp_path / "state.npz", BestModel(tmp_path / "model.keras"), seconds=0)
+    state.save(model, epochs=1)
+    good = (tmp_path / "state.npz").read_bytes()
+    model.layers[0].bias.assign([float("nan")])
+    with pytest.raises(FloatingPointError, match="A weight is no finite number"):
+        state.save(model, epochs=2)
+    assert (tmp_path / "state.npz").read_bytes() == good
+
+
 @pytest.mark.parametrize("loss", [float("nan"), float("inf")])
 def test_a_loss_that_is_no_number_stops_training(loss):
     watch = StopOnNonFiniteLoss()

@@ -33,7 +33,7 @@ def test_a_run_is_measured_in_every_mode_beside_the_baselines(tiny_run, tmp_path
     names = {"mse", "mae", "psnr", *(f"ssim_{mode}" for mode in SSIM_MODES)}
     assert all(set(row) == names for row in written["results"].values())
     printed = capsys.readouterr().out
-    assert "validation split: 1,000 sequences" in printed
+    assert "validation split: 1,000 sequences, 3 frames given" in printed
     assert "lead time" in printed
     assert str(output) in printed
 
@@ -64,7 +64,7 @@ def test_a_wrong_model_is_named(tiny_run, tmp_path):
     other = tmp_path / "other.keras"
     keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)]).save(other)
     for model, message in {
-        tmp_path / "empty": "A run directory is what trainers.train writes",
+        tmp_path / "empty": "--model must be a run directory with a checkpoint",
         tmp_path / "nowhere": "--model must be a run directory with a checkpoint, or a .keras file",
         damaged: "can't be read as a Keras model",
         other: "must hold an iprnn_tf.VideoPredictor",
@@ -77,8 +77,8 @@ def test_a_wrong_model_is_named(tiny_run, tmp_path):
     ("flags", "message"),
     [
         ([], "--model is needed"),
-        (["--split=dev"], "train|validation|test"),
-        (["--split=train"], "training sequences never end"),
+        (["--split=dev"], "validation|test"),
+        (["--data_file=x.npy", "--protocol=svg"], "--data_file names all there is"),
         (["--ssim_modes=best"], "--ssim_modes are among .*Received: best"),
         (["--batch_size=0"], "batch_size"),
         (["--protocol=x"], "--protocol: One of"),

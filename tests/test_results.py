@@ -4,15 +4,21 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from iprnn_tf.models import CopyLastFrame
+from iprnn_tf.models import BlackFrames
 from trainers import results
 
 
 def test_predictors_are_compared_on_the_same_frames():
     generator = np.random.default_rng(0)
-    context, targets = generator.random((2, 5, 2, 12, 10, 1), dtype=np.float32)
-    batches = tf.data.Dataset.from_tensor_slices((context, targets)).batch(3)
-    measured = results.compare(CopyLastFrame((12, 10, 1), 2), batches, ["skimage"])
+    windows = generator.integers(0, 256, (5, 4, 12, 10, 1), dtype=np.uint8)
+    context, targets = np.split(windows / np.float32(255), 2, axis=1)
+    frames = tf.data.Dataset.from_tensor_slices(windows)
+    evaluation = results.evaluate(
+        BlackFrames((12, 10, 1), 2), frames, "noise", 2, ["skimage"], batch_size=3
+    )
+    assert evaluation.sequences == 5
+    assert "noise: 5 sequences, 2 frames given" in str(evaluation)
+    measured = evaluation.rows
     copied = ((targets - context[:, -1:]) ** 2).sum((2, 3, 4)).mean(0)
     assert measured["CopyLastFrame"]["mse"]["per_lead_time"] == pytest.approx(copied, rel=1e-5)
     assert measured["CopyLastFrame"]["mse"]["mean"] == pytest.approx(copied.mean(), rel=1e-5)

@@ -58,6 +58,12 @@ def test_another_layout_is_named(tmp_path, array):
         load_toronto_test_set(tmp_path / "other.npy")
 
 
+def test_the_archive_of_another_paper_is_not_taken_for_it(tmp_path, sequences):
+    np.savez(tmp_path / "moving-mnist-test.npz", sequences)
+    with pytest.raises(ValueError, match=r"must be a \.npy array"):
+        load_toronto_test_set(tmp_path / "moving-mnist-test.npz")
+
+
 def test_pickles_are_never_loaded(tmp_path):
     np.save(tmp_path / "pickle.npy", np.array([object()]), allow_pickle=True)
     with pytest.raises(ValueError, match=r"must be a \.npy array"):

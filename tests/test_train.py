@@ -75,6 +75,8 @@ def test_a_run_directory_tells_how_it_was_made_and_what_came_of_it(tiny_run):
         assert all(len(result["per_lead_time"]) == 3 for result in row.values())
         assert row["mse"]["mean"] == pytest.approx(np.mean(row["mse"]["per_lead_time"]), rel=1e-4)
 
+    assert metrics["data"] == "mnist (canonical), test split"
+    assert (tiny_run / "error.png").exists()
     with Image.open(tiny_run / "predictions.gif") as animation:
         assert animation.n_frames == 6
     kinds = {path.parent.name for path in tiny_run.rglob("events.out.tfevents*")}
@@ -167,6 +169,7 @@ def test_max_minutes_fixes_the_number_of_steps(tiny_flags, tmp_path, monkeypatch
     "flags",
     [
         ["--mixed_precision=float16", "--optimizer=adam"],
+        ["--mixed_precision=float16", "--optimizer=muon"],
         ["--mixed_precision=bfloat16", "--reverse_sampling"],
         ["--normalization=group", "--use_bias", "--update_bias=1", "--ema_momentum=0.5"],
         ["--noskips", "--protocol=svg", "--num_digits=1", "--clip_norm=0", "--histograms"],
@@ -250,7 +253,8 @@ WRONG_FLAGS = {
     "--seed=-1": "--seed: From 0",
     "--steps_per_epoch=0": "--steps_per_epoch: From 1",
     "--validation_every=0": "--validation_every: From 1",
-    "--validation_sequences=0": "--validation_sequences: From 1",
+    "--validation_sequences=0": "--validation_sequences: From 1 to 1000",
+    "--encoder_filters=": "one number for each downsampling",
     "--checkpoint_seconds=-1": "--checkpoint_seconds: From 0.0",
     "--max_minutes=0": "--max_minutes must be positive",
     "--resume=/nowhere": "A run directory is what trainers.train writes",
@@ -284,7 +288,7 @@ def test_a_users_mistake_is_one_line_and_exit_status_2():
     status, output = finish(["--filters=0"])
     assert status == 2
     assert [line for line in output.splitlines() if line.startswith("error:")] == [
-        "error: --filters: From 1 to 4096. Received: 0."
+        "error: --filters: From 1 to 4096. Received: 0. Give such a value, or none."
     ]
     assert "Traceback" not in output
 

@@ -22,7 +22,7 @@ def _frames(windows):
 
 
 def pipeline(**kwargs):
-    settings = {"context_frames": CONTEXT, "batch_size": 4, "teacher": LinearSampling(4)}
+    settings = {"context_frames": CONTEXT, "batch_size": 4, "teacher_sampling": LinearSampling(4)}
     return TrainingWindows(**{**settings, **kwargs})
 
 
@@ -59,7 +59,7 @@ def test_the_truth_is_fed_less_and_less(frames):
 
 
 def test_draws_are_one_per_sample_and_step(frames):
-    half = pipeline(batch_size=12, teacher=LinearSampling(0, end=0.5))
+    half = pipeline(batch_size=12, teacher_sampling=LinearSampling(0, end=0.5))
     draw = next(half.batches(frames, 0, 2).as_numpy_iterator())[0]["use_teacher"]
     assert 0.2 < draw.mean() < 0.8
     assert len({tuple(row) for row in draw}) > 2
@@ -67,7 +67,10 @@ def test_draws_are_one_per_sample_and_step(frames):
 
 
 def test_draws_depend_on_the_seed_and_the_step_alone(frames):
-    half = {"teacher": LinearSampling(0, end=0.5), "context": LinearSampling(0, end=0.5)}
+    half = {
+        "teacher_sampling": LinearSampling(0, end=0.5),
+        "context_sampling": LinearSampling(0, end=0.5),
+    }
 
     def draws(start=0, **kwargs):
         batches = pipeline(**half, **kwargs).batches(frames.skip(start * 4), start, 6)
@@ -83,7 +86,7 @@ def test_draws_depend_on_the_seed_and_the_step_alone(frames):
 
 
 def test_reverse_sampling_hides_context_frames_after_the_first(frames):
-    reverse = pipeline(context=LinearSampling(4, start=0.0, end=1.0))
+    reverse = pipeline(context_sampling=LinearSampling(4, start=0.0, end=1.0))
     inputs = [inputs for inputs, _ in reverse.batches(frames, 0, 6).as_numpy_iterator()]
     assert inputs[0]["use_context"].shape == (4, CONTEXT - 1)
     assert not inputs[0]["use_context"].any()

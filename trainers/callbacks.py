@@ -18,6 +18,11 @@ from keras import ops
 from iprnn_tf.files import replacing
 from iprnn_tf.visualization import filmstrips
 
+_NO_NUMBER = (
+    "{} is no finite number any more, {}, so training stopped. The last good checkpoint is "
+    "intact. Try a smaller --learning_rate, a smaller --clip_norm or --mixed_precision=float32."
+)
+
 
 @contextlib.contextmanager
 def averaged_weights(model: keras.Model) -> Iterator[None]:
@@ -52,7 +57,14 @@ class BestModel(keras.callbacks.Callback):
             if logs["mse"] < self.best:
                 self.best = float(logs["mse"])
                 with replacing(self.path) as temporary:
-                    self.model.save(temporary)
+                    _uncompiled(self.model).save(temporary)
+
+
+def _uncompiled(model: keras.Model) -> keras.Model:
+    """Copies a model without its optimizer, which would triple the file."""
+    copy = type(model).from_config(model.get_config())
+    copy.set_weights(model.get_weights())
+    return copy
 
 
 class TrainingState(keras.callbacks.Callback):
@@ -87,6 +99,8 @@ class TrainingState(keras.callbacks.Callback):
             f"variable_{index}": variable.numpy()
             for index, variable in enumerate(_all_variables(model))
         }
+        if not all(np.isfinite(array).all() for array in arrays.values()):
+            raise FloatingPointError(_NO_NUMBER.format("A weight", "in this epoch"))
         with replacing(self.path) as temporary:
             np.savez(temporary, epochs=epochs, best=self.best_model.best, **arrays)
 
@@ -125,9 +139,7 @@ class StopOnNonFiniteLoss(keras.callbacks.Callback):
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         if not math.isfinite(logs["loss"]):
             raise FloatingPointError(
-                f"The loss became {logs['loss']} at step {batch + 1} of this epoch, so training "
-                "stopped. The last good checkpoint is intact. Try a smaller --learning_rate, a "
-                "smaller --clip_norm or --mixed_precision=float32."
+                _NO_NUMBER.format("The loss", f"at step {batch + 1} of this epoch")
             )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 
+import tensorflow as tf
 from absl import flags
 
 USER_MISTAKE, FAILURE, INTERRUPTED = 2, 1, 130  # Exit statuses.
@@ -52,8 +53,8 @@ def run(main: Callable[[Sequence[str]], None]) -> None:
         main(sys.argv[1:])
     except ValueError as error:
         _fail(error, USER_MISTAKE)
-    except (OSError, FloatingPointError) as error:
-        _fail(error, FAILURE)
+    except (OSError, FloatingPointError, MemoryError, tf.errors.OpError) as error:
+        _fail(str(error) or "out of memory. Try a smaller model or --batch_size.", FAILURE)
     except KeyboardInterrupt as interrupt:
         _fail(f"interrupted. {interrupt}", INTERRUPTED)
 

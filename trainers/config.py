@@ -11,6 +11,7 @@ from absl import flags
 from iprnn_tf import IPRNN
 from iprnn_tf.cells import CELLS, Cell
 from iprnn_tf.data import DATASETS
+from iprnn_tf.data.moving_mnist import NUM_SEQUENCES, PROTOCOLS
 from iprnn_tf.data.windows import TrainingWindows
 from iprnn_tf.optimizers import ConvMuon
 from iprnn_tf.scheduled_sampling import LinearSampling
@@ -53,7 +54,9 @@ def _check(field: dataclasses.Field[Any], value: Any) -> None:
     else:
         allowed = True
     if not allowed:
-        raise ValueError(f"--{field.name}: {_rule(field)} Received: {value!r}.")
+        raise ValueError(
+            f"--{field.name}: {_rule(field)} Received: {value!r}. Give such a value, or none."
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,7 +64,7 @@ class TrainingConfig:
     """A resolved training run. The defaults are the `small` configuration."""
 
     dataset: str = setting("mnist", "What to train on.", choices=tuple(DATASETS))
-    protocol: str = setting("canonical", "Generator of the data set.", choices=("canonical", "svg"))
+    protocol: str = setting("canonical", "Generator of the data set.", choices=tuple(PROTOCOLS))
     num_digits: int = setting(2, "Digits in a sequence.", minimum=1, maximum=3)
     context_frames: int = setting(10, "Observed frames.", minimum=1, maximum=1000)
     horizon: int = setting(10, "Frames to predict.", minimum=1, maximum=1000)
@@ -82,9 +85,11 @@ class TrainingConfig:
     update_bias: float = setting(0.0, "Added inside the update gate.", minimum=-10, maximum=10)
 
     optimizer: str = setting("muon", "How weights follow gradients.", choices=tuple(OPTIMIZERS))
-    steps: int = setting(2000, "Training steps.", minimum=1, maximum=10**9)
-    batch_size: int = setting(8, "Sequences in a step.", minimum=1, maximum=65536)
-    learning_rate: float = setting(2e-3, "Peak of the schedule.", minimum=1e-9, maximum=10.0)
+    steps: int = setting(
+        2000, "Training steps, rounded up to whole epochs.", minimum=1, maximum=10**9
+    )
+    batch_size: int = setting(4, "Sequences in a step.", minimum=1, maximum=65536)
+    learning_rate: float = setting(3e-3, "Peak of the schedule.", minimum=1e-9, maximum=10.0)
     warmup_steps: int = setting(
         200, "Steps to the peak (at most a tenth of all).", minimum=0, maximum=10**9
     )
@@ -108,10 +113,13 @@ class TrainingConfig:
     )
     xla: bool = setting(False, "Compile the training step with XLA.")
     seed: int = setting(0, "Of weights, data and draws.", minimum=0, maximum=2**31 - 1)
-    steps_per_epoch: int = setting(100, "Steps between checkpoints.", minimum=1, maximum=10**9)
+    steps_per_epoch: int = setting(200, "Steps between checkpoints.", minimum=1, maximum=10**9)
     validation_every: int = setting(4, "Epochs between validations.", minimum=1, maximum=10**9)
     validation_sequences: int = setting(
-        200, "Sequences that choose the best checkpoint.", minimum=1, maximum=10**9
+        200,
+        "Sequences that choose the best checkpoint.",
+        minimum=1,
+        maximum=NUM_SEQUENCES["validation"],
     )
     checkpoint_seconds: float = setting(
         30.0, "Least time between two checkpoints.", minimum=0.0, maximum=1e9
@@ -121,7 +129,7 @@ class TrainingConfig:
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             _check(field, getattr(self, field.name))
-        if self.encoder_filters and len(self.encoder_filters) != self.num_downsamplings:
+        if self.encoder_filters is not None and len(self.encoder_filters) != self.num_downsamplings:
             raise ValueError(
                 "--encoder_filters gives one number for each downsampling. Received: "
                 f"{len(self.encoder_filters)} numbers with "
@@ -181,8 +189,8 @@ class TrainingConfig:
         return TrainingWindows(
             context_frames=self.context_frames,
             batch_size=self.batch_size,
-            teacher=LinearSampling(span),
-            context=LinearSampling(span, 0.5, 1.0) if self.reverse_sampling else None,
+            teacher_sampling=LinearSampling(span),
+            context_sampling=LinearSampling(span, 0.5, 1.0) if self.reverse_sampling else None,
             seed=self.seed,
         )
 
@@ -213,6 +221,7 @@ CONFIGS = {
         steps=80_000,
         learning_rate=1e-3,
         warmup_steps=1000,
+        steps_per_epoch=100,
         validation_every=10,
         validation_sequences=1000,
     ),

@@ -14,18 +14,19 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import tensorflow as tf
 from absl import flags
 
-from iprnn_tf.data.digits import SPLITS
 from iprnn_tf.data.toronto import load_toronto_test_set
-from iprnn_tf.data.windows import evaluation_batches
 from iprnn_tf.metrics import SSIM_MODES
 from iprnn_tf.models import VideoPredictor
 from trainers import command_line, results
 from trainers.config import TrainingConfig
-from trainers.run_directory import RunDirectory, load_model, provenance, write_json
+from trainers.run_directory import RunDirectory, load_model
+
+HELD_OUT = ("validation", "test")
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -33,90 +34,77 @@ def main(arguments: Sequence[str]) -> None:
     values = command_line.parse(__doc__ or "", _define_flags, arguments)
     if not values.model:
         raise ValueError("--model is needed: a run directory or a .keras file. See --help.")
+    unknown = [name for name in values.ssim_modes if name not in SSIM_MODES]
+    if unknown:
+        raise ValueError(
+            f"--ssim_modes are among {', '.join(SSIM_MODES)}. Received: {', '.join(unknown)}."
+        )
     model = load_model(values.model)
     config = _protocol(values, model)
-    frames, source = _frames(values, config)
-    batches = evaluation_batches(frames, config.context_frames, values.batch_size)
-    measured = results.compare(model, batches, _ssim_modes(values.ssim_modes))
-    count = int(frames.cardinality())
+    frames, data = _frames(values, config)
+    evaluation = results.evaluate(
+        model, frames, data, config.context_frames, values.ssim_modes, values.batch_size
+    )
     output = Path(values.output or _default_output(values))
-    write_json(
-        output,
-        {
-            "data": source,
-            "sequences": count,
-            "context_frames": config.context_frames,
-            "clipped": True,
-            "results": measured,
-            **provenance(),
-        },
-    )
-    own = next(iter(measured))
-    print(
-        f"\n{source}: {count:,} sequences, predictions clipped to [0, 1].\n\n"
-        f"{results.table(measured)}\n\n{own} per lead time:\n\n"
-        f"{results.lead_time_table(measured[own])}\n\nWritten to {output}"
-    )
+    evaluation.write(output)
+    print(f"\n{evaluation}\n\nWritten to {output}")
 
 
 def _define_flags(values: flags.FlagValues) -> None:
     define_string = flags.DEFINE_string
     define_string("model", None, "Run directory or .keras file.", flag_values=values)
-    flags.DEFINE_enum("split", "test", SPLITS, "Split of the data set.", flag_values=values)
+    flags.DEFINE_enum("split", "test", HELD_OUT, "Split of the data set.", flag_values=values)
     define_string("data_file", None, "Measure on mnist_test_seq.npy instead.", flag_values=values)
     define_string("protocol", None, "Generator, by default the run's.", flag_values=values)
+    flags.DEFINE_integer(
+        "context_frames", None, "Observed frames, by default the run's.", flag_values=values
+    )
     flags.DEFINE_list(
         "ssim_modes", list(SSIM_MODES), "Which of the field's SSIMs.", flag_values=values
     )
-    flags.DEFINE_integer("batch_size", 50, "Sequences at once.", lower_bound=1, flag_values=values)
+    flags.DEFINE_integer(
+        "batch_size", results.BATCH_SIZE, "Sequences at once.", lower_bound=1, flag_values=values
+    )
     define_string("output", None, "JSON file, by default in the run directory.", flag_values=values)
 
 
 def _protocol(values: flags.FlagValues, model: VideoPredictor) -> TrainingConfig:
-    """What the model was trained on, as far as it is known, or else the paper's 10 to 10."""
-    config = TrainingConfig()
-    if Path(values.model).is_dir():
-        config = RunDirectory(Path(values.model)).read_config()
-    if values.protocol:
-        config = dataclasses.replace(config, protocol=values.protocol)
-    return dataclasses.replace(config, horizon=model.horizon)
+    """What the model was trained on, or the paper's 10 to 10 where no run tells."""
+    path = Path(values.model)
+    run = RunDirectory(path if path.is_dir() else path.parent)
+    config = run.read_config() if run.config_file.exists() else TrainingConfig()
+    given: dict[str, Any] = {
+        name: values[name].value
+        for name in ("protocol", "context_frames")
+        if values[name].value is not None
+    }
+    return dataclasses.replace(config, horizon=model.horizon, **given)
 
 
 def _frames(values: flags.FlagValues, config: TrainingConfig) -> tuple[tf.data.Dataset, str]:
-    if not values.data_file:
+    if values.data_file is None:
         frames = config.build_dataset().frames(values.split)
-        if values.split == "train":
-            raise ValueError(
-                "--split: training sequences never end. Use --split=validation or --split=test."
-            )
         return frames, f"{config.dataset} ({config.protocol}), {values.split} split"
-    length = config.context_frames + config.horizon
+    if values.protocol or values["split"].present:
+        raise ValueError(
+            "--data_file names all there is to measure on. Received: --data_file with --split or "
+            "--protocol. Leave them out."
+        )
     frames = load_toronto_test_set(values.data_file)
-    if length > frames.element_spec.shape[0]:
+    available, needed = frames.element_spec.shape[0], config.context_frames + config.horizon
+    if needed > available:
         raise ValueError(
-            f"The sequences of {values.data_file} have {frames.element_spec.shape[0]} frames. "
-            f"Received: a model of {config.context_frames} + {config.horizon} frames."
+            f"A sequence must be as long as context and horizon together. Received: {available} "
+            f"frames in {values.data_file}, {config.context_frames} + {config.horizon} needed. "
+            "Give fewer --context_frames, or a model of a shorter horizon."
         )
-    return frames.map(lambda sequence: sequence[:length]), str(values.data_file)
-
-
-def _ssim_modes(names: list[str]) -> list[str]:
-    unknown = [name for name in names if name not in SSIM_MODES]
-    if unknown:
-        raise ValueError(
-            f"--ssim_modes are among {', '.join(SSIM_MODES)}. Received: {', '.join(unknown)}."
-        )
-    return names
+    return frames.map(lambda sequence: sequence[:needed]), str(values.data_file)
 
 
 def _default_output(values: flags.FlagValues) -> Path:
     model = Path(values.model)
     data = Path(values.data_file).stem if values.data_file else values.split
-    name = (
-        f"evaluation-{data}-{values.protocol}.json"
-        if values.protocol
-        else (f"evaluation-{data}.json")
-    )
+    name = "-".join(filter(None, ["evaluation", data, values.protocol])) + ".json"
     return (model if model.is_dir() else model.parent) / name
 
 

@@ -15,7 +15,12 @@ WORTHWHILE = 1.2  # Half the bits must be this much faster before the weights lo
 
 def has_gpu() -> bool:
     """Whether Keras's backend sees a GPU."""
-    return bool(keras.distribution.list_devices("gpu"))
+    return any(device.startswith(("gpu", "cuda")) for device in keras.distribution.list_devices())
+
+
+def compiles_by_default() -> bool:
+    """Whether a step is compiled with XLA unasked: JAX has no other graphs, CPUs prefer none."""
+    return keras.backend.backend() == "jax"
 
 
 def fastest_precision() -> str:

@@ -2,54 +2,108 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
-import keras
 import tensorflow as tf
 from keras import ops
 
+from iprnn_tf.data.windows import evaluation_batches
 from iprnn_tf.losses import FrameSquaredError
 from iprnn_tf.metrics import FrameMetric, standard_metrics
 from iprnn_tf.models import BlackFrames, CopyLastFrame, VideoPredictor
+from iprnn_tf.visualization import error_curve, save_png
 from trainers import command_line
+from trainers.precision import compiles_by_default
+from trainers.run_directory import provenance, write_json
 
-Results = dict[str, dict[str, dict[str, Any]]]  # Of predictors, metrics, mean or per lead time.
-UNITS = {"mse": "sum of squares per frame", "mae": "sum of absolutes per frame", "psnr": "dB"}
+BATCH_SIZE = 50  # Sequences at once; it changes no result.
+Row = dict[str, dict[str, Any]]  # Of metrics: the mean, and the list per lead time.
 
 
-def compare(
-    predictor: VideoPredictor, batches: tf.data.Dataset, ssim_modes: Iterable[str]
-) -> Results:
-    """Measures a predictor, copying the last frame, and black frames on the same batches.
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+    """A predictor, copying the last frame, and black frames, measured on the same sequences.
 
     Args:
-        predictor: predicts as many frames as the targets have.
-        batches: pairs of context and targets.
-        ssim_modes: names in `iprnn_tf.metrics.SSIM_MODES`.
-
-    Returns:
-        For each predictor and metric the `mean` and the list `per_lead_time`. Predictions are
-        clipped to [0, 1] first.
+        data: which sequences, for people.
+        sequences: how many.
+        context_frames: how many frames of each were given.
+        rows: for each predictor and metric the `mean` and the list `per_lead_time`. Predictions
+            were clipped to [0, 1] first.
     """
+
+    data: str
+    sequences: int
+    context_frames: int
+    rows: dict[str, Row]
+
+    def __str__(self) -> str:
+        own, row = next(iter(self.rows.items()))
+        return (
+            f"{self.data}: {self.sequences:,} sequences, {self.context_frames} frames given, "
+            f"predictions clipped to [0, 1].\n\n{table(self.rows)}\n\n"
+            f"{own} per lead time:\n\n{lead_time_table(row)}"
+        )
+
+    def write(self, path: Path) -> None:
+        """Writes everything as JSON, with the versions and the commit that measured it."""
+        content = {
+            "data": self.data,
+            "sequences": self.sequences,
+            "context_frames": self.context_frames,
+            "clipped": True,
+            "results": self.rows,
+            **provenance(),
+        }
+        write_json(path, content)
+
+    def draw(self, path: Path) -> None:
+        """Draws the squared error of all predictors over lead time."""
+        curves = {name: row["mse"]["per_lead_time"] for name, row in self.rows.items()}
+        save_png(path, error_curve(curves, self.data, "squared error per frame, over lead time"))
+
+
+def evaluate(
+    predictor: VideoPredictor,
+    frames: tf.data.Dataset,
+    data: str,
+    context_frames: int,
+    ssim_modes: Iterable[str],
+    batch_size: int = BATCH_SIZE,
+) -> Evaluation:
+    """Measures a predictor beside the trivial baselines.
+
+    Args:
+        predictor: predicts the rest of each window.
+        frames: windows of uint8 frames `(T + K, H, W, C)`, of known number.
+        data: which sequences these are, for people.
+        context_frames: T.
+        ssim_modes: names in `iprnn_tf.metrics.SSIM_MODES`.
+        batch_size: sequences at once.
+    """
+    batches = evaluation_batches(frames, context_frames, batch_size)
     shape, horizon = predictor.image_shape, predictor.horizon
-    rows = {
+    predictors = {
         type(predictor).__name__: predictor,
         "CopyLastFrame": CopyLastFrame(shape, horizon),
         "BlackFrames": BlackFrames(shape, horizon),
     }
-    return {
+    rows = {
         name: measure(model, batches, standard_metrics(horizon, ssim_modes), name)
-        for name, model in rows.items()
+        for name, model in predictors.items()
     }
+    return Evaluation(data, int(frames.cardinality()), context_frames, rows)
 
 
 def measure(
     predictor: VideoPredictor, batches: tf.data.Dataset, metrics: list[FrameMetric], name: str
-) -> dict[str, dict[str, Any]]:
+) -> Row:
     """Streams the batches through one predictor, with a progress bar."""
     print(f"Measuring {name}")
-    predictor.compile(loss=FrameSquaredError(), metrics=metrics, jit_compile=_jit())
+    predictor.compile(loss=FrameSquaredError(), metrics=metrics, jit_compile=compiles_by_default())
     predictor.evaluate(batches, verbose=command_line.progress())
     return {
         metric.name: {
@@ -60,35 +114,24 @@ def measure(
     }
 
 
-def _jit() -> bool:
-    """TensorFlow is faster in graph mode on the CPU; the other backends have nothing else."""
-    return keras.backend.backend() == "jax"
-
-
-def table(results: Results) -> str:
+def table(rows: dict[str, Row]) -> str:
     """Returns the means of all predictors and metrics as aligned text."""
-    metrics = list(next(iter(results.values())))
-    header = ["", *metrics]
-    rows = [
+    metrics = list(next(iter(rows.values())))
+    cells = [
         [name, *(_format(metric, row[metric]["mean"]) for metric in metrics)]
-        for name, row in results.items()
+        for name, row in rows.items()
     ]
-    return aligned([header, *rows])
+    return aligned([["", *metrics], *cells])
 
 
-def lead_time_table(results: dict[str, dict[str, Any]]) -> str:
+def lead_time_table(row: Row) -> str:
     """Returns each metric of one predictor per lead time as aligned text."""
-    horizon = len(next(iter(results.values()))["per_lead_time"])
-    header = ["lead time", *(str(k) for k in range(1, horizon + 1))]
-    rows = [
+    horizon = len(next(iter(row.values()))["per_lead_time"])
+    cells = [
         [metric, *(_format(metric, value) for value in result["per_lead_time"])]
-        for metric, result in results.items()
+        for metric, result in row.items()
     ]
-    return aligned([header, *rows])
-
-
-def _format(metric: str, value: float) -> str:
-    return f"{value:.4f}" if metric.startswith("ssim") else f"{value:.2f}"
+    return aligned([["lead time", *(str(k) for k in range(1, horizon + 1))], *cells])
 
 
 def aligned(rows: list[list[str]]) -> str:
@@ -101,3 +144,7 @@ def aligned(rows: list[list[str]]) -> str:
         )
         for row in rows
     )
+
+
+def _format(metric: str, value: float) -> str:
+    return f"{value:.4f}" if metric.startswith("ssim") else f"{value:.2f}"

@@ -46,6 +46,11 @@ class RunDirectory:
         return self.path / "metrics.json"
 
     @property
+    def curve_file(self) -> Path:
+        """The squared error over lead time, as a picture."""
+        return self.path / "error.png"
+
+    @property
     def animation_file(self) -> Path:
         """Predictions of test sequences."""
         return self.path / "predictions.gif"
@@ -54,15 +59,19 @@ class RunDirectory:
         """Makes the folder and writes how the run is made.
 
         Raises:
-            ValueError: if there is something at this place already.
             OSError: if it can't be written.
         """
-        if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+        write_json(self.config_file, {"config": dataclasses.asdict(config), **provenance()})
+
+    def check_new(self) -> None:
+        """Raises a ValueError if there is something at this place already."""
+        if self.path.is_dir() and all(file.name.startswith(".") for file in self.path.iterdir()):
+            return
+        if self.path.exists():
             raise ValueError(
                 f"--output must be a new or empty folder. Received: {self.path}, which exists. "
                 f"Choose another, or go on with it: --resume={self.path}."
             )
-        write_json(self.config_file, {"config": dataclasses.asdict(config), **provenance()})
 
     def read_config(self) -> TrainingConfig:
         """Returns the configuration that the run was made with.
@@ -73,7 +82,7 @@ class RunDirectory:
         try:
             settings = json.loads(self.config_file.read_text())["config"]
             return TrainingConfig(**settings)
-        except (OSError, KeyError, TypeError, json.JSONDecodeError) as error:
+        except (OSError, KeyError, TypeError, ValueError) as error:
             raise ValueError(
                 "A run directory is what trainers.train writes, with a config.json in it. "
                 f"Received: {self.path} ({type(error).__name__}: {error}). "
@@ -88,11 +97,7 @@ def load_model(path: str | Path) -> VideoPredictor:
         ValueError: if there is none, or it can't be read.
     """
     path = Path(path)
-    file = path
-    if path.is_dir():
-        run = RunDirectory(path)
-        run.read_config()
-        file = run.model_file
+    file = RunDirectory(path).model_file if path.is_dir() else path
     if not file.is_file():
         raise ValueError(
             "--model must be a run directory with a checkpoint, or a .keras file. "

@@ -23,7 +23,6 @@ import tensorflow as tf
 from absl import flags
 from keras import ops
 
-from iprnn_tf.data.moving_mnist import NUM_SEQUENCES
 from iprnn_tf.data.windows import evaluation_batches
 from iprnn_tf.losses import FrameSquaredError
 from iprnn_tf.metrics import SquaredError
@@ -32,24 +31,25 @@ from iprnn_tf.visualization import animation, save_gif
 from trainers import command_line, results
 from trainers.callbacks import BestModel, Filmstrips, StopOnNonFiniteLoss, TrainingState
 from trainers.config import CONFIGS, TrainingConfig, define_flags, resolve
-from trainers.precision import fastest_precision, has_gpu
-from trainers.run_directory import RunDirectory, load_model, write_json
+from trainers.precision import compiles_by_default, fastest_precision, has_gpu
+from trainers.run_directory import RunDirectory, load_model
 
 TIMED_STEPS = 12  # To fit a run into --max_minutes; the first also builds the graph.
-EVALUATION_BATCH = 50
 SHOWN_SEQUENCES = 4
 
 
 def main(arguments: Sequence[str]) -> None:
     """Trains as the arguments say."""
     values = command_line.parse(__doc__ or "", _define_flags, arguments)
-    if values.resume:
+    if values.resume is not None:
         run = RunDirectory(Path(values.resume))
         config = _config_to_resume(run, values)
     else:
         name = _config_name(values.config)
-        config = _resolved(name, values)
+        config = resolve(name, values)
         run = RunDirectory(Path(values.output or _new_path(f"{config.dataset}-{name}")))
+        run.check_new()
+        config = _suited_to_this_machine(config, values)
         run.create(config)
     train(config, run)
     report(config, run)
@@ -78,11 +78,12 @@ def _config_name(name: str) -> str:
     return chosen
 
 
-def _resolved(name: str, values: flags.FlagValues) -> TrainingConfig:
-    config = resolve(name, values)
+def _suited_to_this_machine(config: TrainingConfig, values: flags.FlagValues) -> TrainingConfig:
     minutes = values.max_minutes
     if minutes is not None and not 0 < minutes < float("inf"):
-        raise ValueError(f"--max_minutes must be positive. Received: {minutes}.")
+        raise ValueError(
+            f"--max_minutes must be positive. Received: {minutes}. Ten are enough to learn."
+        )
     if minutes is not None and values["steps"].present:
         raise ValueError(
             "--steps and --max_minutes both fix the length of the run. "
@@ -122,11 +123,19 @@ def _steps_in(config: TrainingConfig, seconds: float) -> int:
         shuffle=False,
         callbacks=[clock],
     )
+    keras.utils.clear_session()
     building, *steps = np.diff(clock.times)
-    validation = config.validation_sequences / config.batch_size / 3  # Forward alone.
-    share = 1 + validation / (config.steps_per_epoch * config.validation_every)
     step = statistics.median(steps)
-    count = max(1, int((seconds - 3 * building) / (step * share)))
+    # Backward costs twice as much as forward, so validation a third of a step per batch.
+    validation = config.validation_sequences / config.batch_size / 3
+    share = 1 + validation / (config.steps_per_epoch * config.validation_every)
+    # The graph was built once and will be again; that of validation is half as large.
+    count = int((seconds - 2.5 * building) / (step * share))
+    if count < 1:
+        raise ValueError(
+            f"Building the graph takes {building:.0f} s and a step {step:.2f} s here. "
+            f"Received: --max_minutes={seconds / 60:g}. Give more, or --steps."
+        )
     print(f"A step takes {step:.2f} s: --steps={count} for {seconds / 60:g} minutes.")
     return count
 
@@ -148,7 +157,7 @@ def compiled_model(config: TrainingConfig) -> IPRNN:
         optimizer=config.build_optimizer(),
         loss=FrameSquaredError(),
         metrics=[SquaredError(config.horizon)],
-        jit_compile=config.xla or keras.backend.backend() == "jax",
+        jit_compile=config.xla or compiles_by_default(),
     )
     return model
 
@@ -180,7 +189,9 @@ def train(config: TrainingConfig, run: RunDirectory) -> None:
             initial_epoch=epoch,
             epochs=config.epochs,
             steps_per_epoch=config.steps_per_epoch,
-            validation_data=evaluation_batches(validation, config.context_frames, EVALUATION_BATCH),
+            validation_data=evaluation_batches(
+                validation, config.context_frames, results.BATCH_SIZE
+            ),
             validation_freq=_validation_epochs(config),
             shuffle=False,
             verbose=command_line.progress(),
@@ -218,18 +229,19 @@ def _examples(config: TrainingConfig, split: str, count: int) -> tuple[np.ndarra
 def report(config: TrainingConfig, run: RunDirectory) -> None:
     """Measures the best checkpoint on the test split, and says where everything is."""
     model = load_model(run.path)
-    frames = config.build_dataset().frames("test")
-    batches = evaluation_batches(frames, config.context_frames, EVALUATION_BATCH)
-    measured = results.compare(model, batches, ssim_modes=("skimage",))
-    write_json(
-        run.metrics_file,
-        {"split": "test", "sequences": NUM_SEQUENCES["test"], "clipped": True, "results": measured},
+    evaluation = results.evaluate(
+        model,
+        config.build_dataset().frames("test"),
+        f"{config.dataset} ({config.protocol}), test split",
+        config.context_frames,
+        ssim_modes=("skimage",),
     )
+    evaluation.write(run.metrics_file)
+    evaluation.draw(run.curve_file)
     save_animation(model, config, run)
     print(
-        f"\nTest split, {NUM_SEQUENCES['test']:,} sequences, predictions clipped to [0, 1]:\n\n"
-        f"{results.table(measured)}\n\n"
-        f"Results: {run.path} (metrics.json, predictions.gif, model.keras).\n"
+        f"\n{evaluation}\n\n"
+        f"Results: {run.path} (model.keras, metrics.json, predictions.gif, error.png).\n"
         f"Curves and filmstrips: tensorboard --logdir {run.path.parent}\n"
         f"Next: python -m trainers.evaluate --model={run.path}"
     )

@@ -74,12 +74,13 @@ class STGRUCell(Cell):
         for name, value in {"filters": filters, "kernel_size": kernel_size}.items():
             if not isinstance(value, int) or value < 1:
                 raise ValueError(
-                    f"`{name}` must be a positive integer. Received: {name}={value!r}."
+                    f"`{name}` must be a positive integer. Received: {name}={value!r}. "
+                    "The paper uses filters=64, kernel_size=5."
                 )
         self.filters = filters
         self.kernel_size = kernel_size
         self.use_bias = use_bias
-        self.normalization = normalization
+        self.normalization = keras.saving.serialize_keras_object(normalization)
         self.update_bias = update_bias
         self.spatial_normalization = self._copy_normalization("spatial_normalization")
         self.temporal_normalization = self._copy_normalization("temporal_normalization")
@@ -126,6 +127,8 @@ class STGRUCell(Cell):
         # This runs outside of `__call__`, where Keras casts nothing by itself.
         features = [ops.cast(spatial, self.compute_dtype) for spatial in features]
         states = [ops.cast(state, self.compute_dtype) for state in states]
+        if not self.built:
+            self.build(features[0].shape)
         # The convolution of the spatial state waits for no step of this layer.
         from_spatial = self._from_spatial(ops.concatenate(features, axis=0))  # (T * B, h, w, 4F)
         trajectory = []
@@ -178,9 +181,9 @@ class STGRUCell(Cell):
     def _copy_normalization(self, name: str) -> keras.layers.Layer | None:
         if self.normalization is None:
             return None
-        config = self.normalization.get_config()
-        return type(self.normalization).from_config(
-            {**config, "name": name, "dtype": self.dtype_policy}
+        template = keras.saving.deserialize_keras_object(self.normalization)
+        return type(template).from_config(
+            {**template.get_config(), "name": name, "dtype": self.dtype_policy}
         )
 
     def get_config(self) -> dict[str, Any]:
@@ -189,7 +192,7 @@ class STGRUCell(Cell):
             "filters": self.filters,
             "kernel_size": self.kernel_size,
             "use_bias": self.use_bias,
-            "normalization": keras.saving.serialize_keras_object(self.normalization),
+            "normalization": self.normalization,
             "update_bias": self.update_bias,
         }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import zipfile
 from importlib import resources
 
 import numpy as np
@@ -26,16 +27,24 @@ def load_digits(split: str) -> np.ndarray:
         LeCun and Cortes, the MNIST database of handwritten digits (CC BY-SA 3.0).
     """
     check_split(split)
-    with (
-        resources.files("iprnn_tf.data").joinpath("mnist.npz").open("rb") as file,
-        np.load(file) as mnist,
-    ):
-        if split == "test":
-            return mnist["x_test"]
-        training = mnist["x_train"]
+    if split == "test":
+        return _read("x_test")
+    training = _read("x_train")
     if split == "train":
         return training[:NUM_TRAINING_DIGITS]
     return training[NUM_TRAINING_DIGITS:]
+
+
+def _read(name: str) -> np.ndarray:
+    path = resources.files("iprnn_tf.data").joinpath("mnist.npz")
+    try:
+        with path.open("rb") as file, np.load(file) as mnist:
+            return mnist[name]
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
+        raise ValueError(
+            f"The package ships the digits as {path}. Received: {type(error).__name__}: {error}. "
+            "Install iprnn_tf again."
+        ) from error
 
 
 def check_split(split: str) -> None:

@@ -218,10 +218,14 @@ def _check_arguments(
 ) -> None:
     if protocol not in PROTOCOLS:
         raise ValueError(
-            f"`protocol` must be one of {', '.join(PROTOCOLS)}. Received: protocol={protocol!r}."
+            f"`protocol` must be one of {', '.join(PROTOCOLS)}. Received: protocol={protocol!r}. "
+            "Most papers use the canonical one."
         )
     if num_digits not in (1, 2, 3):
-        raise ValueError(f"`num_digits` must be 1, 2 or 3. Received: num_digits={num_digits!r}.")
+        raise ValueError(
+            f"`num_digits` must be 1, 2 or 3. Received: num_digits={num_digits!r}. "
+            "Most papers use 2."
+        )
     smallest = PROTOCOLS[protocol].digit_size + 2
     if min(image_size) < smallest:
         raise ValueError(
@@ -231,5 +235,5 @@ def _check_arguments(
     if num_frames < 2:
         raise ValueError(
             "A sequence needs a frame to see and one to predict. "
-            f"Received: num_frames={num_frames}."
+            f"Received: num_frames={num_frames}. Most papers use 20."
         )

@@ -22,15 +22,15 @@ def load_toronto_test_set(
 
     Args:
         path: `mnist_test_seq.npy`, as published at
-            http://www.cs.toronto.edu/~nitish/unsupervised_video/: uint8 `(20, N, 64, 64)`.
-        md5: what the file's MD5 must be, or None for any file of that shape.
+            http://www.cs.toronto.edu/~nitish/unsupervised_video/: uint8 `(20, 10000, 64, 64)`.
+        md5: what the file's MD5 must be, or None for any uint8 array `(20, N, H, W)`.
 
     Raises:
         ValueError: if the file is missing or damaged, or isn't that file.
     """
     path = Path(path)
     try:
-        sequences = np.load(path, mmap_mode="r", allow_pickle=False)
+        sequences = np.lib.format.open_memmap(path, mode="r")
     except (OSError, ValueError, EOFError) as error:
         raise ValueError(
             f"The Moving MNIST test file must be a .npy array. Received: {path} ({error}). "
@@ -38,8 +38,9 @@ def load_toronto_test_set(
         ) from error
     if sequences.dtype != np.uint8 or sequences.ndim != 4 or sequences.shape[0] != NUM_FRAMES:
         raise ValueError(
-            "The Moving MNIST test file holds uint8 frames of shape (20, N, 64, 64). "
-            f"Received: {path} with {sequences.dtype} of shape {sequences.shape}."
+            "The Moving MNIST test file holds uint8 frames of shape (20, N, H, W). "
+            f"Received: {path} with {sequences.dtype} of shape {sequences.shape}. "
+            "Download mnist_test_seq.npy again."
         )
     if md5 is not None:
         _check_md5(path, md5)

@@ -22,16 +22,17 @@ class TrainingWindows:
     Args:
         context_frames: T; the rest of a window is to be predicted.
         batch_size: B.
-        teacher: probability that the truth is fed after the context.
-        context: probability that the truth is fed within the context from its second frame on
-            (reverse scheduled sampling), or None where it always is.
+        teacher_sampling: probability that the truth is fed after the context.
+        context_sampling: probability that the truth is fed within the context from its second
+            frame on (reverse scheduled sampling), or None where it always is: `use_context` is
+            then left out, so that the model can do the whole context at once.
         seed: of the draws.
     """
 
     context_frames: int
     batch_size: int
-    teacher: LinearSampling
-    context: LinearSampling | None = None
+    teacher_sampling: LinearSampling
+    context_sampling: LinearSampling | None = None
     seed: int = 0
 
     def batches(self, frames: tf.data.Dataset, start: int, stop: int) -> tf.data.Dataset:
@@ -49,8 +50,10 @@ class TrainingWindows:
             `(B, T + K - 1, H, W, C)`. Frames are float32 in [0, 1].
         """
         steps = np.arange(start, stop)
-        teacher = self.teacher.probability(steps)
-        context = self.context.probability(steps) if self.context else np.ones_like(teacher)
+        teacher = self.teacher_sampling.probability(steps)
+        context = np.ones_like(teacher)
+        if self.context_sampling:
+            context = self.context_sampling.probability(steps)
         draws = tf.data.Dataset.from_tensor_slices((steps, teacher, context))
         batches = frames.batch(self.batch_size, drop_remainder=True)
         return (
@@ -70,7 +73,7 @@ class TrainingWindows:
             "teacher": frames[:, first:-1],
             "use_teacher": self._choose(frames[:, first:-1], teacher, step, TEACHER_STREAM),
         }
-        if self.context:
+        if self.context_sampling:
             inputs["use_context"] = self._choose(frames[:, 1:first], context, step, CONTEXT_STREAM)
         return inputs, frames[:, 1:]
 

@@ -100,9 +100,6 @@ class IPRNN(VideoPredictor):
         if self.merge is not None:
             self.merge.build((*features[:3], self.cell.readout_size))
         self.decoder.build(features)
-        for part in (self.encoder, self.cell, self.decoder):
-            part.built = True
-        self.built = True
 
     def encode(self, frame: Tensor) -> tuple[Tensor, list[Tensor]]:
         return self.encoder(frame)
@@ -191,7 +188,8 @@ def _check_parts(
     if num_layers < 1 or num_downsamplings < 0:
         raise ValueError(
             "`num_layers` must be at least 1 and `num_downsamplings` at least 0. "
-            f"Received: num_layers={num_layers}, num_downsamplings={num_downsamplings}."
+            f"Received: num_layers={num_layers}, num_downsamplings={num_downsamplings}. "
+            "The paper's model has 4 and, here, 2."
         )
     if encoder_filters is not None and len(encoder_filters) != num_downsamplings:
         raise ValueError(

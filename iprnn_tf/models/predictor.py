@@ -51,7 +51,8 @@ class VideoPredictor(keras.Model):
         self.image_shape = _checked_image_shape(image_shape)
         if not isinstance(horizon, int) or horizon < 1:
             raise ValueError(
-                f"`horizon` must be a positive integer. Received: horizon={horizon!r}."
+                "`horizon` is the number of frames to predict, a positive integer. "
+                f"Received: horizon={horizon!r}. The paper's is 10."
             )
         self.horizon = horizon
 
@@ -100,13 +101,19 @@ class VideoPredictor(keras.Model):
             horizon: any number of frames; by default the model's own.
             **kwargs: `teacher`, `use_teacher`, `use_context` and `return_warm_up`.
         """
-        context = ops.convert_to_tensor(context, dtype="float32")
+        context = ops.convert_to_tensor(context)
         self._check_context(context)
+        context = ops.cast(context, "float32")
         return rollout(self, context, self.horizon if horizon is None else horizon, **kwargs)
 
     def call(self, inputs: Tensor | dict[str, Tensor]) -> Tensor:
         if not isinstance(inputs, dict):
             return self.rollout(inputs)
+        if not {"context", "teacher", "use_teacher"} <= set(inputs):
+            raise ValueError(
+                "Training takes a dict of `context`, `teacher` and `use_teacher`. "
+                f"Received: {sorted(inputs)}. `iprnn_tf.data.windows` makes such batches."
+            )
         return self.rollout(**inputs, horizon=inputs["teacher"].shape[1] + 1, return_warm_up=True)
 
     def step_model(self) -> keras.Model:
@@ -117,28 +124,22 @@ class VideoPredictor(keras.Model):
         height, width, _ = self.image_shape
         frame = keras.Input(self.image_shape, name="frame")
         states = [
-            keras.Input(state.shape[1:], name=f"state_{index}", dtype=state.dtype)
-            for index, state in enumerate(self._symbolic_states(height, width))
+            keras.Input(
+                (height and state.shape[1], width and state.shape[2], state.shape[3]),
+                name=f"state_{index}",
+                dtype=keras.backend.standardize_dtype(state.dtype),
+            )
+            for index, state in enumerate(self.initial_states(1, (height or 1, width or 1)))
         ]
         next_frame, next_states = self.step(frame, states)
         return keras.Model([frame, *states], [next_frame, *next_states], name=f"{self.name}_step")
 
-    def _symbolic_states(self, height: int | None, width: int | None) -> list[keras.KerasTensor]:
-        states = self.initial_states(1, image_size=(height or 1, width or 1))
-        return [
-            keras.KerasTensor(
-                (
-                    None,
-                    height and state.shape[1],
-                    width and state.shape[2],
-                    *state.shape[3:],
-                ),
-                dtype=keras.backend.standardize_dtype(state.dtype),
-            )
-            for state in states
-        ]
-
     def _check_context(self, context: Tensor) -> None:
+        dtype = keras.backend.standardize_dtype(context.dtype)
+        if not keras.backend.is_float_dtype(dtype):
+            raise ValueError(
+                f"Frames are float in [0, 1]. Received: context of {dtype}. Divide bytes by 255."
+            )
         shape = tuple(context.shape)
         expected = ("batch", "time", *(side or "any" for side in self.image_shape))
         matches = len(shape) == 5 and all(
