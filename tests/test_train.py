@@ -105,8 +105,8 @@ def test_training_on_real_digits_beats_both_trivial_baselines(tmp_path):
             "--kernel_size=3",
             "--num_layers=1",
             "--encoder_filters=8,16",
-            "--steps=150",
-            "--steps_per_epoch=75",
+            "--steps=100",
+            "--steps_per_epoch=100",
             "--validation_sequences=50",
             "--learning_rate=4e-3",
             "--mixed_precision=float32",
@@ -129,7 +129,7 @@ def test_a_killed_run_resumes_to_the_same_weights(tiny_flags, tmp_path):
     process = start([*flags, f"--output={killed}"], quickly)
     wait_for(killed / "training_state.npz", process)
     process.send_signal(signal.SIGKILL)
-    process.wait()
+    process.communicate()
     assert int(state_arrays(killed)["epochs"]) < 6
 
     status, output = finish([f"--resume={killed}"], quickly)

@@ -33,7 +33,7 @@ def parse(
     except flags.Error as error:
         raise ValueError(f"{error} See --help.") from error
     if values.help:
-        print(f"{description}\n{values.main_module_help() or values.get_help()}")
+        print(f"{description}\n{values.get_help()}")
         raise SystemExit(0)
     if rest:
         raise ValueError(
