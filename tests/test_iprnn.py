@@ -263,3 +263,14 @@ def test_black_frames_are_black():
 def test_arguments_out_of_range_are_refused(arguments, message):
     with pytest.raises(ValueError, match=f"(?s){message}"):
         tiny(**arguments)
+
+
+def test_bytes_are_not_taken_for_frames():
+    context = np.zeros((BATCH, TIME, *IMAGE_SHAPE), "uint8")
+    with pytest.raises(ValueError, match=r"float in \[0, 1\].*uint8.*Divide bytes by 255"):
+        tiny().rollout(context)
+
+
+def test_a_training_input_without_a_teacher_is_named():
+    with pytest.raises(ValueError, match=r"context.*teacher.*Received: \['context'\]"):
+        tiny()({"context": frames(TIME)})

@@ -169,3 +169,16 @@ def test_a_horizon_that_counts_no_frames_is_refused(horizon):
 def test_half_a_teacher_is_refused(half):
     with pytest.raises(ValueError, match="come together"):
         rollout(Drift(), CONTEXT, 3, **half)
+
+
+@pytest.mark.parametrize(
+    "choices",
+    [
+        {"teacher": TEACHER, "use_teacher": np.ones((2, 3), bool)},
+        {"teacher": TEACHER[:, :1], "use_teacher": np.ones((2, 1), bool)},
+        {"use_context": np.ones((2, 3), bool)},
+    ],
+)
+def test_choices_that_would_be_shifted_are_refused(choices):
+    with pytest.raises(ValueError, match=r"horizon - 1 steps.*Received.*Give 2 steps"):
+        rollout(Drift(), CONTEXT, 3, **choices)

@@ -83,6 +83,13 @@ def test_a_run_directory_tells_how_it_was_made_and_what_came_of_it(tiny_run):
     assert kinds == {"train", "validation", "filmstrips"}
 
 
+def test_the_checkpoint_loads_where_only_the_library_is_imported(tiny_run):
+    code = "import iprnn_tf, keras, sys; print(keras.saving.load_model(sys.argv[1]).horizon)"
+    status, output = finish([str(tiny_run / "model.keras")], ("-c", code))
+    assert status == 0, output
+    assert output.strip().splitlines()[-1] == "3"
+
+
 def test_a_finished_run_is_measured_again_but_not_trained(tiny_run, capsys):
     before = state_arrays(tiny_run)
     train.main([f"--resume={tiny_run}"])
@@ -171,6 +178,7 @@ def test_max_minutes_fixes_the_number_of_steps(tiny_flags, tmp_path, monkeypatch
         ["--mixed_precision=float16", "--optimizer=adam"],
         ["--mixed_precision=float16", "--optimizer=muon"],
         ["--mixed_precision=bfloat16", "--reverse_sampling"],
+        ["--horizon=1", "--context_frames=2"],
         ["--normalization=group", "--use_bias", "--update_bias=1", "--ema_momentum=0.5"],
         ["--noskips", "--protocol=svg", "--num_digits=1", "--clip_norm=0", "--histograms"],
         ["--xla", "--num_downsamplings=1", "--sampling_span=0", "--warmup_steps=0"],

@@ -89,7 +89,7 @@ class TrainingConfig:
         2000, "Training steps, rounded up to whole epochs.", minimum=1, maximum=10**9
     )
     batch_size: int = setting(4, "Sequences in a step.", minimum=1, maximum=65536)
-    learning_rate: float = setting(3e-3, "Peak of the schedule.", minimum=1e-9, maximum=10.0)
+    learning_rate: float = setting(2.5e-3, "Peak of the schedule.", minimum=1e-9, maximum=10.0)
     warmup_steps: int = setting(
         200, "Steps to the peak (at most a tenth of all).", minimum=0, maximum=10**9
     )
@@ -100,7 +100,7 @@ class TrainingConfig:
         0.0, "Momentum of averaged weights; 0 for none.", minimum=0.0, maximum=0.999999
     )
     sampling_span: float = setting(
-        0.5,
+        0.65,
         "Part of the run over which the probability of feeding the truth falls from 1 to 0.",
         minimum=0.0,
         maximum=1.0,

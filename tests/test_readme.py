@@ -1,0 +1,27 @@
+"""The README's Python is true: it runs, and its comments hold."""
+
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+BLOCKS = re.findall(r"^```python\n(.*?)^```", (ROOT / "README.md").read_text(), re.M | re.S)
+
+
+def test_the_models_lines_run():
+    names: dict = {}
+    exec(BLOCKS[0], names)
+    assert names["predictions"].shape == (2, 10, 64, 64, 1)
+    assert tuple(names["longer"].shape) == (2, 30, 64, 64, 1)
+    assert tuple(names["frame"].shape) == (2, 64, 64, 1)
+
+
+def test_the_layers_lines_run():
+    names: dict = {}
+    exec(BLOCKS[1], names)
+    assert names["features"].shape == (None, None, 16, 16, 32)
+
+
+def test_every_file_that_is_linked_is_there():
+    links = re.findall(r"\]\((?!http)([^)#]+)\)", (ROOT / "README.md").read_text())
+    assert links
+    assert [link for link in links if not (ROOT / link).exists()] == []
