@@ -1,6 +1,7 @@
 """Training end to end, on the real digits."""
 
 import errno
+import functools
 import itertools
 import json
 import os
@@ -36,6 +37,8 @@ def start(arguments, script=("-m", "trainers.train")):
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        # A shell that runs the tests in the background would have its children ignore Ctrl-C.
+        preexec_fn=functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     )
 
 
@@ -156,7 +159,10 @@ def test_an_interrupted_run_says_how_to_go_on(tiny_flags, tmp_path):
     process = start(flags)
     wait_for(output / "training_state.npz", process)
     process.send_signal(signal.SIGINT)
-    text, _ = process.communicate(timeout=120)
+    try:
+        text, _ = process.communicate(timeout=120)
+    finally:
+        process.kill()
     assert process.returncode == 130
     assert text.strip().splitlines()[-1] == (
         f"error: interrupted. Go on with: python -m trainers.train --resume={output}"
