@@ -274,3 +274,11 @@ def test_bytes_are_not_taken_for_frames():
 def test_a_training_input_without_a_teacher_is_named():
     with pytest.raises(ValueError, match=r"context.*teacher.*Received: \['context'\]"):
         tiny()({"context": frames(TIME)})
+
+
+def test_predict_knows_a_wrong_context_after_a_right_one():
+    model = tiny()
+    model.predict(frames(TIME), verbose=0)
+    for wrong in (frames(TIME)[0], frames(TIME, image_shape=(6, 6, 1))):
+        with pytest.raises(ValueError, match=r"must have shape \(batch, time, 12, 8, 1\)"):
+            model.predict(wrong, verbose=0)

@@ -302,7 +302,7 @@ def test_a_users_mistake_is_one_line_and_exit_status_2():
     status, output = finish(["--filters=0"])
     assert status == 2
     assert [line for line in output.splitlines() if line.startswith("error:")] == [
-        "error: --filters: From 1 to 4096. Received: 0. Give such a value, or none."
+        "error: --filters: From 1 to 4096. Received: 0. Give such a value, or leave the flag out."
     ]
     assert "Traceback" not in output
 

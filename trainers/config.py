@@ -55,7 +55,8 @@ def _check(field: dataclasses.Field[Any], value: Any) -> None:
         allowed = True
     if not allowed:
         raise ValueError(
-            f"--{field.name}: {_rule(field)} Received: {value!r}. Give such a value, or none."
+            f"--{field.name}: {_rule(field)} Received: {value!r}. Give such a value, or leave the "
+            "flag out."
         )
 
 

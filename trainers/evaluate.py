@@ -54,7 +54,12 @@ def _define_flags(values: flags.FlagValues) -> None:
     define_string = flags.DEFINE_string
     define_string("model", None, "Run directory or .keras file.", flag_values=values)
     flags.DEFINE_enum("split", "test", HELD_OUT, "Split of the data set.", flag_values=values)
-    define_string("data_file", None, "Measure on mnist_test_seq.npy instead.", flag_values=values)
+    define_string(
+        "data_file",
+        None,
+        "Measure on mnist_test_seq.npy instead (see README).",
+        flag_values=values,
+    )
     define_string("protocol", None, "Generator, by default the run's.", flag_values=values)
     flags.DEFINE_integer(
         "context_frames", None, "Observed frames, by default the run's.", flag_values=values

@@ -101,8 +101,8 @@ def load_model(path: str | Path) -> VideoPredictor:
     if not file.is_file():
         raise ValueError(
             "--model must be a run directory with a checkpoint, or a .keras file. "
-            f"Received: {path}, and there is no file {file}. Train first: "
-            "python -m trainers.train --dataset=mnist."
+            f"Received: {path}, and there is no file {file}. Train first (python -m trainers.train "
+            "--dataset=mnist), or go on with a run that was interrupted (--resume=RUN_DIRECTORY)."
         )
     try:
         model = keras.saving.load_model(file, compile=False)

@@ -51,8 +51,13 @@ def main(arguments: Sequence[str]) -> None:
         run.check_new()
         config = _suited_to_this_machine(config, values)
         run.create(config)
-    train(config, run)
-    report(config, run)
+    try:
+        train(config, run)
+        report(config, run)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(
+            f"Go on with: python -m trainers.train --resume={run.path}"
+        ) from None
 
 
 def _define_flags(values: flags.FlagValues) -> None:
@@ -183,32 +188,25 @@ def train(config: TrainingConfig, run: RunDirectory) -> None:
         f"{config.batch_size} sequences into {run.path}"
         + (f", from step {epoch * config.steps_per_epoch:,} on." if epoch else ".")
     )
-    try:
-        model.fit(
-            training_batches(config, epoch * config.steps_per_epoch),
-            initial_epoch=epoch,
-            epochs=config.epochs,
-            steps_per_epoch=config.steps_per_epoch,
-            validation_data=evaluation_batches(
-                validation, config.context_frames, results.BATCH_SIZE
+    model.fit(
+        training_batches(config, epoch * config.steps_per_epoch),
+        initial_epoch=epoch,
+        epochs=config.epochs,
+        steps_per_epoch=config.steps_per_epoch,
+        validation_data=evaluation_batches(validation, config.context_frames, results.BATCH_SIZE),
+        validation_freq=_validation_epochs(config),
+        shuffle=False,
+        verbose=command_line.progress(),
+        callbacks=[
+            StopOnNonFiniteLoss(),
+            best_model,
+            _filmstrips(config, run),
+            keras.callbacks.TensorBoard(
+                run.path, histogram_freq=int(config.histograms), write_graph=False
             ),
-            validation_freq=_validation_epochs(config),
-            shuffle=False,
-            verbose=command_line.progress(),
-            callbacks=[
-                StopOnNonFiniteLoss(),
-                best_model,
-                _filmstrips(config, run),
-                keras.callbacks.TensorBoard(
-                    run.path, histogram_freq=int(config.histograms), write_graph=False
-                ),
-                state,
-            ],
-        )
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt(
-            f"Go on with: python -m trainers.train --resume={run.path}"
-        ) from None
+            state,
+        ],
+    )
 
 
 def _validation_epochs(config: TrainingConfig) -> list[int]:
@@ -242,7 +240,7 @@ def report(config: TrainingConfig, run: RunDirectory) -> None:
     print(
         f"\n{evaluation}\n\n"
         f"Results: {run.path} (model.keras, metrics.json, predictions.gif, error.png).\n"
-        f"Curves and filmstrips: tensorboard --logdir {run.path.parent}\n"
+        f"Curves and filmstrips: tensorboard --logdir {run.path}\n"
         f"Next: python -m trainers.evaluate --model={run.path}"
     )
 

@@ -116,6 +116,18 @@ class VideoPredictor(keras.Model):
             )
         return self.rollout(**inputs, horizon=inputs["teacher"].shape[1] + 1, return_warm_up=True)
 
+    def predict(self, x: Any, *args: Any, **kwargs: Any) -> Any:
+        """Predicts the `horizon` frames after each context; see `keras.Model.predict`.
+
+        Args:
+            x: contexts `(B, T, H, W, C)`, or batches of them.
+            *args: as in Keras.
+            **kwargs: as in Keras.
+        """
+        if hasattr(x, "shape"):  # A later trace may not know the shapes any more.
+            self._check_context(x)
+        return super().predict(x, *args, **kwargs)
+
     def step_model(self) -> keras.Model:
         """Returns `step` as a functional Keras model that shares this model's weights.
 
