@@ -1,7 +1,7 @@
 # `make train` and `make test` are all a fresh machine needs: python3 and a package index.
 PYTHON ?= python3
 VENV ?= .venv
-MINUTES ?= 12
+MINUTES ?= 11.5
 BIN := $(VENV)/bin
 
 .PHONY: train test test-all lint install clean
