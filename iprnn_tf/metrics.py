@@ -8,7 +8,7 @@ from typing import Any
 import keras
 from keras import ops
 
-Tensor = Any  # Whatever the Keras backend calls a tensor; NumPy arrays are taken as well.
+from iprnn_tf.cells.cell import Tensor
 
 
 @keras.saving.register_keras_serializable(package="iprnn_tf")
@@ -58,7 +58,7 @@ class FrameMetric(keras.metrics.Metric):
 
     def frame_values(self, targets: Tensor, predictions: Tensor) -> Tensor:
         """Returns one number per frame, `(B, K)`, of two `(B, K, H, W, C)` in float32."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must define `frame_values`.")
 
     def update_state(
         self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor | None = None
