@@ -4,7 +4,7 @@ from iprnn_tf.cells import Cell as Cell
 from iprnn_tf.cells import StackedCells as StackedCells
 from iprnn_tf.cells import STGRUCell as STGRUCell
 from iprnn_tf.conv_rnn import ConvRNN as ConvRNN
-from iprnn_tf.losses import FrameSquaredError as FrameSquaredError
+from iprnn_tf.losses import FrameError as FrameError
 from iprnn_tf.metrics import PSNR as PSNR
 from iprnn_tf.metrics import SSIM as SSIM
 from iprnn_tf.metrics import AbsoluteError as AbsoluteError

@@ -1,9 +1,10 @@
-"""Files that are replaced whole or not at all."""
+"""Files and folders that appear whole or not at all."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,8 +28,39 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     temporary = path.with_name(f".unfinished.{path.name}")
     try:
         yield temporary
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
+        _flush(temporary)
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def new_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Gives a folder to fill, which becomes `path` at the end.
+
+    Whoever looks at `path` sees nothing or all of it, also when the program is killed or the
+    disk is full. One that a kill left is written over.
+
+    Args:
+        path: a folder that isn't there yet, or is empty.
+
+    Raises:
+        OSError: if it can't be written, or `path` is there and not empty.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".unfinished.{path.name}")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    try:
+        yield temporary
+        for file in temporary.rglob("*"):
+            if file.is_file():
+                _flush(file)
+        os.rename(temporary, path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _flush(file: Path) -> None:
+    with file.open("rb+") as stream:
+        os.fsync(stream.fileno())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -9,20 +11,63 @@ from iprnn_tf.cells.cell import Tensor
 
 
 @keras.saving.register_keras_serializable(package="iprnn_tf")
-class FrameSquaredError(keras.losses.Loss):
-    """Squared error of a frame, as the field's tables count it.
+class FrameError(keras.losses.Loss):
+    """Error of a frame, as the field's tables count it: by default the squared error.
 
-    Summed over height, width and channels, averaged over frames and sequences, in float32. It
-    is H * W * C times the mean squared error per value that the author's code minimises: Adam's
-    and Muon's updates don't see the difference, limits on the norm of gradients do.
+    Summed over height, width and channels, averaged over frames and sequences, in float32. The
+    squared error is H * W * C times the mean squared error per value that the author's code
+    minimises: Adam's and Muon's updates don't see the difference, limits on the norm of
+    gradients do.
+
+        error(b, t) = sum_hwc (y_pred - y_true)^2 + absolute_weight * sum_hwc |y_pred - y_true|
+
+    Args:
+        absolute_weight: weight of the absolute error; E3D-LSTM, for one, adds both up.
+        warm_up_weight: weight of the outputs over the context, relative to the predictions'.
+            1 counts all of them, as the author's code does; 0 the last `horizon` alone.
+        horizon: K, the number of predictions; needed where `warm_up_weight` isn't 1.
 
     Call arguments:
         y_true, y_pred: frames `(B, T, H, W, C)`.
+
+    Raises:
+        ValueError: if a weight is negative, or the horizon is missing.
     """
 
-    def __init__(self, name: str = "frame_squared_error", **kwargs: object) -> None:
+    def __init__(
+        self,
+        absolute_weight: float = 0.0,
+        warm_up_weight: float = 1.0,
+        horizon: int | None = None,
+        name: str = "frame_error",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(name=name, **kwargs)
+        if absolute_weight < 0 or warm_up_weight < 0 or (warm_up_weight != 1 and horizon is None):
+            raise ValueError(
+                "Weights of errors are not negative, and leaving out warm-up needs the horizon. "
+                f"Received: absolute_weight={absolute_weight}, warm_up_weight={warm_up_weight}, "
+                f"horizon={horizon}. Give weights >= 0 and the number of predicted frames."
+            )
+        self.absolute_weight = absolute_weight
+        self.warm_up_weight = warm_up_weight
+        self.horizon = horizon
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         error = ops.cast(y_pred, "float32") - ops.cast(y_true, "float32")
-        return ops.sum(ops.square(error), axis=(2, 3, 4))  # (B, T)
+        total = ops.sum(ops.square(error), axis=(2, 3, 4))  # (B, T)
+        if self.absolute_weight:
+            total = total + self.absolute_weight * ops.sum(ops.abs(error), axis=(2, 3, 4))
+        if self.horizon is None or self.warm_up_weight == 1:
+            return total
+        warm_up = max(total.shape[1] - self.horizon, 0)
+        weights = [self.warm_up_weight] * warm_up + [1.0] * self.horizon
+        return total * ops.convert_to_tensor(weights, "float32") * (len(weights) / sum(weights))
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "absolute_weight": self.absolute_weight,
+            "warm_up_weight": self.warm_up_weight,
+            "horizon": self.horizon,
+        }

@@ -1,9 +1,12 @@
 """What the callbacks keep, and what they leave alone."""
 
+import shutil
+
 import keras
 import numpy as np
 import pytest
 
+from trainers import callbacks
 from trainers.callbacks import BestModel, StopOnNonFiniteLoss, TrainingState, averaged_weights
 
 
@@ -45,7 +48,7 @@ def test_the_best_model_is_the_averaged_one_of_the_best_validation(model, tmp_pa
 def test_the_state_restores_weights_optimizer_and_best(model, tmp_path):
     best = BestModel(tmp_path / "model.keras")
     best.best = 1.5
-    state = TrainingState(tmp_path / "state.npz", best, seconds=0)
+    state = TrainingState(tmp_path / "states", best, seconds=0)
     state.save(model, epochs=7)
     expected = [variable.numpy() for variable in [*model.variables, *model.optimizer.variables]]
 
@@ -59,12 +62,12 @@ def test_the_state_restores_weights_optimizer_and_best(model, tmp_path):
 
 
 def test_a_run_without_a_state_starts_from_the_beginning(model, tmp_path):
-    state = TrainingState(tmp_path / "state.npz", BestModel(tmp_path / "model.keras"), seconds=0)
+    state = TrainingState(tmp_path / "states", BestModel(tmp_path / "model.keras"), seconds=0)
     assert state.restore(model) == 0
 
 
 def test_the_state_of_another_model_is_refused(model, tmp_path):
-    state = TrainingState(tmp_path / "state.npz", BestModel(tmp_path / "model.keras"), seconds=0)
+    state = TrainingState(tmp_path / "states", BestModel(tmp_path / "model.keras"), seconds=0)
     state.save(model, epochs=1)
     other = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3)])
     other.compile("sgd", "mse")
@@ -73,25 +76,52 @@ def test_the_state_of_another_model_is_refused(model, tmp_path):
 
 
 def test_the_state_is_saved_as_often_as_asked_and_at_the_end(model, tmp_path):
-    state = TrainingState(tmp_path / "state.npz", BestModel(tmp_path / "model.keras"), seconds=1e6)
+    state = TrainingState(tmp_path / "states", BestModel(tmp_path / "model.keras"), seconds=1e6)
     state.set_model(model)
     state.set_params({"epochs": 3})
     saved = []
     for epoch in range(3):
         state.on_epoch_end(epoch)
-        with np.load(tmp_path / "state.npz") as arrays:
-            saved.append(int(arrays["epochs"]))
-    assert saved == [1, 1, 3]
+        saved.append([path.name for path in (tmp_path / "states").iterdir()])
+    assert saved == [["00000001"], ["00000001"], ["00000003"]]
 
 
 def test_weights_that_are_no_numbers_never_replace_a_good_state(model, tmp_path):
-    state = TrainingState(tmp_path / "state.npz", BestModel(tmp_path / "model.keras"), seconds=0)
+    state = TrainingState(tmp_path / "states", BestModel(tmp_path / "model.keras"), seconds=0)
     state.save(model, epochs=1)
-    good = (tmp_path / "state.npz").read_bytes()
     model.layers[0].bias.assign([float("nan")])
     with pytest.raises(FloatingPointError, match="A weight is no finite number"):
         state.save(model, epochs=2)
-    assert (tmp_path / "state.npz").read_bytes() == good
+    assert [path.name for path in (tmp_path / "states").iterdir()] == ["00000001"]
+
+
+def test_the_state_is_split_into_files_of_limited_size(model, tmp_path, monkeypatch):
+    monkeypatch.setattr(callbacks, "PART_BYTES", 20)
+    state = TrainingState(tmp_path / "states", BestModel(tmp_path / "model.keras"), seconds=0)
+    state.trained_seconds = 12.5
+    expected = [variable.numpy() for variable in model.optimizer.variables]
+    state.save(model, epochs=3)
+    files = list((tmp_path / "states" / "00000003").iterdir())
+    assert len(files) > 3
+    for file in files:
+        with np.load(file) as part:
+            assert len(part) == 1 or sum(array.nbytes for array in part.values()) <= 20
+    model.train_on_batch(np.ones((4, 2)), np.zeros((4, 1)))
+    again = TrainingState(tmp_path / "states", BestModel(tmp_path / "model.keras"), seconds=0)
+    assert again.restore(model) == 3
+    assert again.trained_seconds == 12.5
+    for before, after in zip(expected, model.optimizer.variables, strict=True):
+        np.testing.assert_array_equal(before, after.numpy())
+
+
+def test_a_kill_between_two_states_leaves_the_newer_one(model, tmp_path):
+    state = TrainingState(tmp_path / "states", BestModel(tmp_path / "model.keras"), seconds=0)
+    state.save(model, epochs=9)
+    shutil.copytree(tmp_path / "states" / "00000009", tmp_path / "states" / "00000008")
+    shutil.copytree(tmp_path / "states" / "00000009", tmp_path / "states" / ".unfinished.00000010")
+    assert state.restore(model) == 9
+    state.save(model, epochs=10)
+    assert [path.name for path in (tmp_path / "states").iterdir()] == ["00000010"]
 
 
 @pytest.mark.parametrize("loss", [float("nan"), float("inf")])

@@ -3,7 +3,7 @@ import os
 
 import pytest
 
-from iprnn_tf.files import replacing
+from iprnn_tf.files import new_folder, replacing
 
 
 def names(folder):
@@ -91,3 +91,43 @@ def test_writing_nothing_is_an_error_and_leaves_the_old_file(old):
     with pytest.raises(FileNotFoundError), replacing(old):
         pass
     assert old.read_text() == "old"
+
+
+def fill(path, *names):
+    with new_folder(path) as temporary:
+        for name in names:
+            (temporary / name).parent.mkdir(exist_ok=True)
+            (temporary / name).write_text(name)
+            assert not path.exists()
+
+
+def test_a_folder_appears_when_it_is_full(tmp_path):
+    fill(tmp_path / "states" / "1", "a", "deep/b")
+    assert names(tmp_path / "states") == ["1"]
+    assert (tmp_path / "states" / "1" / "deep" / "b").read_text() == "deep/b"
+
+
+def test_a_folder_that_a_kill_left_is_written_over(tmp_path):
+    (tmp_path / ".unfinished.1").mkdir()
+    (tmp_path / ".unfinished.1" / "old").touch()
+    fill(tmp_path / "1", "a")
+    assert names(tmp_path) == ["1"]
+    assert names(tmp_path / "1") == ["a"]
+
+
+def test_a_full_disk_leaves_no_half_of_a_folder(tmp_path, monkeypatch):
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        fill(tmp_path / "1", "a")
+    assert names(tmp_path) == []
+
+
+def test_a_folder_that_is_there_is_not_replaced(tmp_path):
+    (tmp_path / "1").mkdir()
+    (tmp_path / "1" / "precious").touch()
+    with pytest.raises(OSError, match="not empty"), new_folder(tmp_path / "1") as temporary:
+        (temporary / "a").touch()
+    assert names(tmp_path / "1") == ["precious"]

@@ -6,7 +6,7 @@ import pytest
 from keras import ops
 
 from iprnn_tf import IPRNN, BlackFrames, Cell, CopyLastFrame, StackedCells, STGRUCell
-from iprnn_tf.losses import FrameSquaredError
+from iprnn_tf.losses import FrameError
 
 BATCH, TIME, HORIZON = 2, 3, 4
 IMAGE_SHAPE = (12, 8, 1)
@@ -86,7 +86,7 @@ def test_a_training_step_gives_every_weight_a_gradient(randomize, options):
         update_bias=1.0,
     )
     model = randomize(tiny(cell=cell, **options))
-    model.compile(keras.optimizers.SGD(0.1), FrameSquaredError(), run_eagerly=True)
+    model.compile(keras.optimizers.SGD(0.1), FrameError(), run_eagerly=True)
     before = model.get_weights()
     inputs = {
         "context": frames(TIME),
@@ -100,7 +100,7 @@ def test_a_training_step_gives_every_weight_a_gradient(randomize, options):
 
 def test_fitting_in_a_graph_lowers_the_loss():
     model = tiny()
-    model.compile(keras.optimizers.Adam(0.01), FrameSquaredError(), jit_compile=False)
+    model.compile(keras.optimizers.Adam(0.01), FrameError(), jit_compile=False)
     inputs = {
         "context": frames(2),
         "teacher": frames(1),
@@ -239,7 +239,7 @@ def test_copy_last_frame_copies_the_last_frame(time):
 def test_the_error_of_copying_the_last_frame_is_measured_on_the_last_frame(horizon):
     """TensorFlow's graph optimiser once copied the first one, in graphs alone."""
     model = CopyLastFrame(IMAGE_SHAPE, horizon=horizon)
-    model.compile(loss=FrameSquaredError(), jit_compile=False)
+    model.compile(loss=FrameError(), jit_compile=False)
     context, targets = frames(TIME), frames(horizon, seed=2)
     expected = np.square(context[:, -1:] - targets).sum(axis=(2, 3, 4)).mean()
     assert model.evaluate(context, targets, verbose=0) == pytest.approx(expected, rel=1e-5)

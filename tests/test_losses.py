@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from iprnn_tf.losses import FrameSquaredError
+from iprnn_tf.losses import FrameError
 
 BATCH, TIME, HEIGHT, WIDTH = 2, 3, 4, 5
 
@@ -14,7 +14,7 @@ def grey(level, channels=1):
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_errors_are_summed_over_the_frame_and_its_channels(channels):
-    loss = FrameSquaredError()(grey(0.25, channels), grey(0.75, channels))
+    loss = FrameError()(grey(0.25, channels), grey(0.75, channels))
     assert float(loss) == pytest.approx(HEIGHT * WIDTH * channels * 0.25)
 
 
@@ -22,7 +22,7 @@ def test_errors_are_averaged_over_frames_and_sequences():
     predictions = grey(0.0)
     predictions[0, 1, 2, 3] = 2.0
     predictions[1, 2, 0, 1] = -1.0
-    loss = FrameSquaredError()(grey(0.0), predictions)
+    loss = FrameError()(grey(0.0), predictions)
     assert float(loss) == pytest.approx((2**2 + 1**2) / (BATCH * TIME))
 
 
@@ -31,7 +31,7 @@ def test_each_frame_has_its_error():
     targets[1, 2] = 1.0
     expected = np.zeros((BATCH, TIME))
     expected[1, 2] = HEIGHT * WIDTH
-    errors = FrameSquaredError(reduction="none")(targets, grey(0.0))
+    errors = FrameError(reduction="none")(targets, grey(0.0))
     np.testing.assert_allclose(ops.convert_to_numpy(errors), expected)
 
 
@@ -39,15 +39,44 @@ def test_errors_of_bfloat16_predictions_are_summed_in_float32():
     predictions = ops.ones((1, 1, 41, 29, 1), dtype="bfloat16")  # bfloat16 has no 1189.
     targets = ops.zeros((1, 1, 41, 29, 1), dtype="bfloat16")
     for error in (
-        FrameSquaredError()(targets, predictions),
-        FrameSquaredError().call(targets, predictions),
+        FrameError()(targets, predictions),
+        FrameError().call(targets, predictions),
     ):
         assert keras.backend.standardize_dtype(error.dtype) == "float32"
         assert float(ops.max(error)) == 1189.0
 
 
 def test_config_round_trip():
-    loss = FrameSquaredError(name="error", reduction="sum")
+    loss = FrameError(0.5, 0.25, horizon=2, name="error", reduction="sum")
     clone = keras.losses.deserialize(keras.losses.serialize(loss))
-    assert isinstance(clone, FrameSquaredError)
+    assert isinstance(clone, FrameError)
     assert clone.get_config() == loss.get_config()
+
+
+def test_the_absolute_error_is_added_with_its_weight():
+    loss = FrameError(absolute_weight=3.0)(grey(0.0), grey(-0.5))
+    assert float(loss) == pytest.approx(HEIGHT * WIDTH * (0.25 + 3 * 0.5))
+
+
+def test_warm_up_counts_less_and_the_mean_stays_a_mean():
+    predictions = grey(0.0)
+    predictions[:, 0] = 1.0  # The warm-up of three outputs, of which the last two are predicted.
+    weights = 0.25 / (0.25 + 1 + 1)
+    loss = FrameError(warm_up_weight=0.25, horizon=2)(grey(0.0), predictions)
+    assert float(loss) == pytest.approx(HEIGHT * WIDTH * weights)
+    same = FrameError(warm_up_weight=0.25, horizon=2)(grey(0.0), grey(1.0))
+    assert float(same) == pytest.approx(HEIGHT * WIDTH)
+
+
+def test_without_warm_up_all_outputs_count():
+    loss = FrameError(warm_up_weight=0.0, horizon=TIME)(grey(0.0), grey(1.0))
+    assert float(loss) == pytest.approx(HEIGHT * WIDTH)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [{"absolute_weight": -1.0}, {"warm_up_weight": -1.0, "horizon": 2}, {"warm_up_weight": 0.0}],
+)
+def test_wrong_weights_are_refused(arguments):
+    with pytest.raises(ValueError, match="needs the horizon"):
+        FrameError(**arguments)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import shutil
 import time
 import zipfile
 from collections.abc import Iterator
@@ -15,9 +16,10 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from iprnn_tf.files import replacing
+from iprnn_tf.files import new_folder, replacing
 from iprnn_tf.visualization import filmstrips
 
+PART_BYTES = 14 * 2**20  # Of one file of the training state: some places take no larger ones.
 _NO_NUMBER = (
     "{} is no finite number any more, {}, so training stopped. The last good checkpoint is "
     "intact. Try a smaller --learning_rate, a smaller --clip_norm or --mixed_precision=float32."
@@ -70,12 +72,13 @@ def _uncompiled(model: keras.Model) -> keras.Model:
 class TrainingState(keras.callbacks.Callback):
     """Saves all that training needs to go on as if it had never stopped.
 
-    The raw weights, the optimizer's variables, the best validation so far and the number of
-    finished epochs, written at the end of an epoch and put in place as one file. The data and
-    the draws follow from the seed and the epoch, so they need no state.
+    The raw weights, the optimizer's variables, the best validation so far, the number of
+    finished epochs and the seconds they took, written at the end of an epoch to a folder of its
+    own, in files of at most `PART_BYTES` (or one array); then the older folder goes. The data
+    and the draws follow from the seed and the epoch, so they need no state.
 
     Args:
-        path: the `.npz` file.
+        path: the folder of the states.
         best_model: the callback that knows the best validation so far.
         seconds: least time between two saves; the last epoch is always saved.
     """
@@ -85,9 +88,15 @@ class TrainingState(keras.callbacks.Callback):
         self.path = path
         self.best_model = best_model
         self.seconds = seconds
+        self.trained_seconds = 0.0
         self._saved = -math.inf
+        self._resumed = time.monotonic()
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        self._resumed = time.monotonic() - self.trained_seconds
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        self.trained_seconds = time.monotonic() - self._resumed
         last = epoch + 1 == self.params["epochs"]
         if last or time.monotonic() - self._saved >= self.seconds:
             self.save(self.model, epoch + 1)
@@ -95,36 +104,62 @@ class TrainingState(keras.callbacks.Callback):
 
     def save(self, model: keras.Model, epochs: int) -> None:
         """Writes the state after a number of finished epochs."""
-        arrays: dict[str, Any] = {
-            f"variable_{index}": variable.numpy()
-            for index, variable in enumerate(_all_variables(model))
-        }
-        if not all(np.isfinite(array).all() for array in arrays.values()):
+        arrays = [variable.numpy() for variable in _all_variables(model)]
+        if not all(np.isfinite(array).all() for array in arrays):
             raise FloatingPointError(_NO_NUMBER.format("A weight", "in this epoch"))
-        with replacing(self.path) as temporary:
-            np.savez(temporary, epochs=epochs, best=self.best_model.best, **arrays)
+        progress = [epochs, self.best_model.best, self.trained_seconds]
+        older = self._folders()
+        with new_folder(self.path / f"{epochs:08d}") as folder:
+            for index, part in enumerate(_parts([np.array(progress), *arrays])):
+                np.savez(folder / f"{index:03d}.npz", **part)
+        for path in older:
+            shutil.rmtree(path)
 
     def restore(self, model: keras.Model) -> int:
         """Restores the model and its optimizer, and returns the number of finished epochs.
 
         Raises:
-            ValueError: if the file is damaged or belongs to another model.
+            ValueError: if a file is damaged or belongs to another model.
         """
-        if not self.path.exists():
+        folders = self._folders()
+        if not folders:
             return 0  # Interrupted before the first checkpoint.
-        variables = _all_variables(model)
         try:
-            with self.path.open("rb") as file, np.load(file) as state:
-                values = [state[f"variable_{index}"] for index in range(len(variables))]
-                for variable, value in zip(variables, values, strict=True):
-                    variable.assign(value)
-                self.best_model.best = float(state["best"])
-                return int(state["epochs"])
+            progress, *arrays = _read_parts(folders[-1])
+            for variable, value in zip(_all_variables(model), arrays, strict=True):
+                variable.assign(value)
+            epochs, self.best_model.best, self.trained_seconds = map(float, progress)
         except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
             raise ValueError(
-                f"--resume needs the training state of this very run. Received: {self.path}, "
+                f"--resume needs the training state of this very run. Received: {folders[-1]}, "
                 f"which is damaged or of another model ({error}). Start the run again."
             ) from error
+        return int(epochs)
+
+    def _folders(self) -> list[Path]:
+        """The saved states, the last one last."""
+        return sorted(self.path.glob("[0-9]*"))
+
+
+def _parts(arrays: list[np.ndarray]) -> Iterator[dict[str, Any]]:
+    """Puts arrays into groups of at most `PART_BYTES`, each under its number."""
+    part: dict[str, Any] = {}
+    size = 0
+    for index, array in enumerate(arrays):
+        if part and size + array.nbytes > PART_BYTES:
+            yield part
+            part, size = {}, 0
+        part[str(index)] = array
+        size += array.nbytes
+    yield part
+
+
+def _read_parts(folder: Path) -> list[np.ndarray]:
+    arrays: dict[str, np.ndarray] = {}
+    for file in sorted(folder.iterdir()):
+        with file.open("rb") as stream, np.load(stream) as part:
+            arrays.update(part)
+    return [arrays[str(index)] for index in range(len(arrays))]
 
 
 def _all_variables(model: keras.Model) -> list[Any]:

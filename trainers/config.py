@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -13,16 +14,27 @@ from iprnn_tf.cells import CELLS, Cell
 from iprnn_tf.data import DATASETS
 from iprnn_tf.data.moving_mnist import NUM_SEQUENCES, PROTOCOLS
 from iprnn_tf.data.windows import TrainingWindows
+from iprnn_tf.losses import FrameError
 from iprnn_tf.optimizers import ConvMuon
 from iprnn_tf.scheduled_sampling import LinearSampling
 
-NORMALIZATIONS = ("none", "group")
+NORMALIZATIONS: dict[str, Callable[[], keras.layers.Layer | None]] = {
+    "none": lambda: None,
+    # Over image and channels together, as the author's later code does; what differs is the
+    # scale and offset: none, one per channel, or his one per element.
+    "standard": lambda: keras.layers.GroupNormalization(1, epsilon=1e-5, center=False, scale=False),
+    "group": lambda: keras.layers.GroupNormalization(1, epsilon=1e-5),
+    "author": lambda: keras.layers.LayerNormalization(axis=(1, 2, 3), epsilon=1e-5),
+}
 OPTIMIZERS = {"adam": keras.optimizers.Adam, "muon": ConvMuon}
 PRECISIONS = {
     "float32": "float32",
     "bfloat16": "mixed_bfloat16",
     "float16": "mixed_float16",
 }
+
+# What a model's predictions are measured by; presets of any version tell these.
+DATA_SETTINGS = ("dataset", "protocol", "num_digits", "context_frames")
 
 
 def setting(default: Any, help: str, **rule: Any) -> Any:
@@ -70,6 +82,9 @@ class TrainingConfig:
     context_frames: int = setting(10, "Observed frames.", minimum=1, maximum=1000)
     horizon: int = setting(10, "Frames to predict.", minimum=1, maximum=1000)
 
+    init_from: str = setting(
+        "", "Pretrained weights to start from: run directory, .keras file or preset."
+    )
     cell: str = setting("stgru", "Recurrent memory.", choices=tuple(CELLS))
     filters: int = setting(32, "Channels of the memory.", minimum=1, maximum=4096)
     kernel_size: int = setting(5, "Side of the memory's convolutions.", minimum=1, maximum=31)
@@ -82,7 +97,9 @@ class TrainingConfig:
     )
     skips: bool = setting(True, "Skip connections from the encoder to the decoder.")
     use_bias: bool = setting(False, "Biases in the memory's convolutions.")
-    normalization: str = setting("none", "Normalisation in the memory.", choices=NORMALIZATIONS)
+    normalization: str = setting(
+        "none", "Normalisation in the memory.", choices=tuple(NORMALIZATIONS)
+    )
     update_bias: float = setting(0.0, "Added inside the update gate.", minimum=-10, maximum=10)
 
     optimizer: str = setting("muon", "How weights follow gradients.", choices=tuple(OPTIMIZERS))
@@ -93,6 +110,15 @@ class TrainingConfig:
     learning_rate: float = setting(2.5e-3, "Peak of the schedule.", minimum=1e-9, maximum=10.0)
     warmup_steps: int = setting(
         200, "Steps to the peak (at most a tenth of all).", minimum=0, maximum=10**9
+    )
+    final_learning_rate: float = setting(
+        0.0, "Part of the peak that is left at the end; 1 for no decay.", minimum=0.0, maximum=1.0
+    )
+    absolute_weight: float = setting(
+        0.0, "Weight of the absolute beside the squared error.", minimum=0.0, maximum=1e6
+    )
+    warm_up_weight: float = setting(
+        1.0, "Weight of the outputs over the context in the loss.", minimum=0.0, maximum=1e6
     )
     clip_norm: float = setting(
         1.0, "Largest norm of a weight's gradient; 0 for no limit.", minimum=0.0, maximum=1e9
@@ -164,14 +190,11 @@ class TrainingConfig:
         )
 
     def _build_cell(self) -> Cell:
-        normalization = None
-        if self.normalization == "group":
-            normalization = keras.layers.GroupNormalization(groups=1, epsilon=1e-5)
         return CELLS[self.cell](
             filters=self.filters,
             kernel_size=self.kernel_size,
             use_bias=self.use_bias,
-            normalization=normalization,
+            normalization=NORMALIZATIONS[self.normalization](),
             update_bias=self.update_bias,
         )
 
@@ -195,14 +218,19 @@ class TrainingConfig:
             seed=self.seed,
         )
 
+    def build_loss(self) -> FrameError:
+        """Creates the loss over all outputs."""
+        return FrameError(self.absolute_weight, self.warm_up_weight, self.horizon)
+
     def build_optimizer(self) -> keras.optimizers.Optimizer:
-        """Creates the optimizer, with a linear warm-up and a cosine decay to zero."""
+        """Creates the optimizer, with a linear warm-up and a cosine decay."""
         warmup = min(self.warmup_steps, self.steps // 10)
         schedule = keras.optimizers.schedules.CosineDecay(
             initial_learning_rate=0.0 if warmup else self.learning_rate,
             decay_steps=self.steps - warmup,
             warmup_target=self.learning_rate if warmup else None,
             warmup_steps=warmup,
+            alpha=self.final_learning_rate,
         )
         return OPTIMIZERS[self.optimizer](
             schedule,

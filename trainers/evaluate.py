@@ -1,5 +1,7 @@
 """Measures a predictor on held-out sequences, next to the trivial baselines.
 
+    python -m trainers.evaluate --preset=iprnn_small_moving_mnist
+    python -m trainers.evaluate --preset=iprnn_small_moving_mnist --protocol=svg
     python -m trainers.evaluate --model=runs/mnist-small-...
     python -m trainers.evaluate --model=model.keras --split=validation
     python -m trainers.evaluate --model=runs/... --data_file=mnist_test_seq.npy
@@ -22,9 +24,10 @@ from absl import flags
 from iprnn_tf.data.toronto import load_toronto_test_set
 from iprnn_tf.metrics import SSIM_MODES
 from iprnn_tf.models import VideoPredictor
+from iprnn_tf.presets import PRESETS
 from trainers import command_line, results
 from trainers.config import TrainingConfig
-from trainers.run_directory import RunDirectory, load_model
+from trainers.run_directory import config_of, is_preset, load_model
 
 HELD_OUT = ("validation", "test")
 
@@ -32,27 +35,27 @@ HELD_OUT = ("validation", "test")
 def main(arguments: Sequence[str]) -> None:
     """Measures as the arguments say."""
     values = command_line.parse(__doc__ or "", _define_flags, arguments)
-    if not values.model:
-        raise ValueError("--model is needed: a run directory or a .keras file. See --help.")
+    source = _source(values)
     unknown = [name for name in values.ssim_modes if name not in SSIM_MODES]
     if unknown:
         raise ValueError(
             f"--ssim_modes are among {', '.join(SSIM_MODES)}. Received: {', '.join(unknown)}."
         )
-    model = load_model(values.model)
-    config = _protocol(values, model)
+    model = load_model(source)
+    config = _protocol(values, source, model)
     frames, data = _frames(values, config)
     evaluation = results.evaluate(
         model, frames, data, config.context_frames, values.ssim_modes, values.batch_size
     )
-    output = Path(values.output or _default_output(values))
+    output = Path(values.output or _default_output(values, source))
     evaluation.write(output)
     print(f"\n{evaluation}\n\nWritten to {output}")
 
 
 def _define_flags(values: flags.FlagValues) -> None:
     define_string = flags.DEFINE_string
-    define_string("model", None, "Run directory or .keras file.", flag_values=values)
+    define_string("model", None, "Run directory, .keras file or preset.", flag_values=values)
+    define_string("preset", None, "Pretrained model, by name.", flag_values=values)
     flags.DEFINE_enum("split", "test", HELD_OUT, "Split of the data set.", flag_values=values)
     define_string(
         "data_file",
@@ -73,16 +76,29 @@ def _define_flags(values: flags.FlagValues) -> None:
     define_string("output", None, "JSON file, by default in the run directory.", flag_values=values)
 
 
-def _protocol(values: flags.FlagValues, model: VideoPredictor) -> TrainingConfig:
-    """What the model was trained on, or the paper's 10 to 10 where no run tells."""
-    path = Path(values.model)
-    run = RunDirectory(path if path.is_dir() else path.parent)
-    config = run.read_config() if run.config_file.exists() else TrainingConfig()
+def _source(values: flags.FlagValues) -> str:
+    if bool(values.model) == bool(values.preset):
+        raise ValueError(
+            "--model (a run directory, .keras file or preset) or --preset (by name) is needed. "
+            f"Received: {'both' if values.model else 'neither'}. Give one, such as "
+            f"--preset={next(iter(PRESETS))}."
+        )
+    if values.preset and values.preset not in PRESETS:
+        raise ValueError(
+            f"--preset is one of {', '.join(PRESETS)}. Received: {values.preset}. "
+            "Give folders and addresses as --model."
+        )
+    return str(values.model or values.preset)
+
+
+def _protocol(values: flags.FlagValues, source: str, model: VideoPredictor) -> TrainingConfig:
+    """What the model was trained on, or the paper's 10 to 10 where nothing tells."""
     given: dict[str, Any] = {
         name: values[name].value
         for name in ("protocol", "context_frames")
         if values[name].value is not None
     }
+    config = config_of(source) or TrainingConfig()
     return dataclasses.replace(config, horizon=model.horizon, **given)
 
 
@@ -106,11 +122,14 @@ def _frames(values: flags.FlagValues, config: TrainingConfig) -> tuple[tf.data.D
     return frames.map(lambda sequence: sequence[:needed]), str(values.data_file)
 
 
-def _default_output(values: flags.FlagValues) -> Path:
-    model = Path(values.model)
+def _default_output(values: flags.FlagValues, source: str) -> Path:
+    model = Path(source)
+    folder = model if model.is_dir() else model.parent
+    if is_preset(source):  # Maybe inside the package, or no path at all.
+        folder = Path("runs") / model.name.partition("#")[0]
     data = Path(values.data_file).stem if values.data_file else values.split
     name = "-".join(filter(None, ["evaluation", data, values.protocol])) + ".json"
-    return (model if model.is_dir() else model.parent) / name
+    return folder / name
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import tensorflow as tf
 from keras import ops
 
 from iprnn_tf.data.windows import evaluation_batches
-from iprnn_tf.losses import FrameSquaredError
+from iprnn_tf.losses import FrameError
 from iprnn_tf.metrics import FrameMetric, standard_metrics
 from iprnn_tf.models import BlackFrames, CopyLastFrame, VideoPredictor
 from iprnn_tf.visualization import error_curve, save_png
@@ -48,9 +48,9 @@ class Evaluation:
             f"{own} per lead time:\n\n{lead_time_table(row)}"
         )
 
-    def write(self, path: Path) -> None:
-        """Writes everything as JSON, with the versions and the commit that measured it."""
-        content = {
+    def as_dict(self) -> dict[str, Any]:
+        """Returns everything, with the versions and the commit that measured it."""
+        return {
             "data": self.data,
             "sequences": self.sequences,
             "context_frames": self.context_frames,
@@ -58,7 +58,15 @@ class Evaluation:
             "results": self.rows,
             **provenance(),
         }
-        write_json(path, content)
+
+    def write(self, path: Path, **more: Any) -> None:
+        """Writes everything as JSON.
+
+        Args:
+            path: the file.
+            **more: further entries.
+        """
+        write_json(path, {**more, **self.as_dict()})
 
     def draw(self, path: Path) -> None:
         """Draws the squared error of all predictors over lead time."""
@@ -103,7 +111,7 @@ def measure(
 ) -> Row:
     """Streams the batches through one predictor, with a progress bar."""
     print(f"Measuring {name}")
-    predictor.compile(loss=FrameSquaredError(), metrics=metrics, jit_compile=compiles_by_default())
+    predictor.compile(loss=FrameError(), metrics=metrics, jit_compile=compiles_by_default())
     predictor.evaluate(batches, verbose=command_line.progress())
     return {
         metric.name: {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib.metadata
 import json
+import os
 import platform
 import subprocess
 from pathlib import Path
@@ -14,7 +15,8 @@ import keras
 
 from iprnn_tf.files import replacing
 from iprnn_tf.models import VideoPredictor
-from trainers.config import TrainingConfig
+from iprnn_tf.presets import METADATA, PRESETS, locate, read_metadata
+from trainers.config import DATA_SETTINGS, TrainingConfig
 
 PACKAGES = ("tensorflow", "keras", "numpy", "jax", "torch")
 
@@ -36,9 +38,9 @@ class RunDirectory:
         return self.path / "model.keras"
 
     @property
-    def state_file(self) -> Path:
+    def state_folder(self) -> Path:
         """What `--resume` goes on from."""
-        return self.path / "training_state.npz"
+        return self.path / "training_state"
 
     @property
     def metrics_file(self) -> Path:
@@ -90,17 +92,20 @@ class RunDirectory:
             ) from error
 
 
-def load_model(path: str | Path) -> VideoPredictor:
-    """Loads a predictor from a run directory or a `.keras` file.
+def load_model(source: str | Path) -> VideoPredictor:
+    """Loads a predictor from a run directory, a `.keras` file or a preset.
 
     Raises:
         ValueError: if there is none, or it can't be read.
     """
-    path = Path(path)
+    if is_preset(source):
+        return VideoPredictor.from_preset(source)
+    path = Path(source)
     file = RunDirectory(path).model_file if path.is_dir() else path
     if not file.is_file():
         raise ValueError(
-            "--model must be a run directory with a checkpoint, or a .keras file. "
+            "--model must be a run directory with a checkpoint, a .keras file or a preset "
+            f"({', '.join(PRESETS)}, or a folder, .zip file or https address of one). "
             f"Received: {path}, and there is no file {file}. Train first (python -m trainers.train "
             "--dataset=mnist), or go on with a run that was interrupted (--resume=RUN_DIRECTORY)."
         )
@@ -116,6 +121,28 @@ def load_model(path: str | Path) -> VideoPredictor:
     return model
 
 
+def is_preset(source: str | Path) -> bool:
+    """Whether this names a preset, rather than a run directory or a `.keras` file."""
+    path = Path(source)
+    if path.exists():
+        return path.suffix == ".zip" or (path / METADATA).exists()
+    return str(source) in PRESETS or str(source).startswith("http")
+
+
+def config_of(source: str | Path) -> TrainingConfig | None:
+    """Returns how a model was trained, or None where no run directory or preset tells.
+
+    Raises:
+        ValueError: if what tells can't be read.
+    """
+    if is_preset(source):
+        config = read_metadata(locate(source)).get("training", {}).get("config", {})
+        return TrainingConfig(**{name: config[name] for name in DATA_SETTINGS if name in config})
+    path = Path(source)
+    run = RunDirectory(path if path.is_dir() else path.parent)
+    return run.read_config() if run.config_file.exists() else None
+
+
 def write_json(path: Path, content: dict[str, Any]) -> None:
     """Writes a file that people can read, in one piece."""
     with replacing(path) as temporary:
@@ -129,6 +156,8 @@ def provenance() -> dict[str, Any]:
         "backend": keras.backend.backend(),
         "python": platform.python_version(),
         "machine": platform.machine(),
+        "cpu_cores": os.cpu_count(),
+        "devices": keras.distribution.list_devices(),
         "versions": {name: _version(name) for name in ("iprnn_tf", *PACKAGES) if _version(name)},
     }
 

@@ -3,6 +3,7 @@
     python -m trainers.train --dataset=mnist                    # what suits this machine
     python -m trainers.train --dataset=mnist --max_minutes=10   # as long as you have
     python -m trainers.train --dataset=mnist --config=paper --seed=1
+    python -m trainers.train --dataset=mnist --protocol=svg --init_from=iprnn_small_moving_mnist
     python -m trainers.train --resume=runs/mnist-small-...      # go on after an interruption
 
 Each setting below replaces the value of the chosen configuration.
@@ -24,7 +25,6 @@ from absl import flags
 from keras import ops
 
 from iprnn_tf.data.windows import evaluation_batches
-from iprnn_tf.losses import FrameSquaredError
 from iprnn_tf.metrics import SquaredError
 from iprnn_tf.models import IPRNN, VideoPredictor
 from iprnn_tf.visualization import animation, save_gif
@@ -50,10 +50,12 @@ def main(arguments: Sequence[str]) -> None:
         run = RunDirectory(Path(values.output or _new_path(f"{config.dataset}-{name}")))
         run.check_new()
         config = _suited_to_this_machine(config, values)
+        if config.init_from:  # So that a wrong one leaves no run directory behind.
+            start_from(config.init_from, config.build_model())
         run.create(config)
     try:
-        train(config, run)
-        report(config, run)
+        seconds = train(config, run)
+        report(config, run, seconds)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(
             f"Go on with: python -m trainers.train --resume={run.path}"
@@ -158,13 +160,42 @@ class Clock(keras.callbacks.Callback):
 def compiled_model(config: TrainingConfig) -> IPRNN:
     """Creates the model, ready to fit."""
     model = config.build_model()
+    if config.init_from:
+        start_from(config.init_from, model)
     model.compile(
         optimizer=config.build_optimizer(),
-        loss=FrameSquaredError(),
+        loss=config.build_loss(),
         metrics=[SquaredError(config.horizon)],
         jit_compile=config.xla or compiles_by_default(),
     )
     return model
+
+
+def start_from(source: str, model: IPRNN) -> None:
+    """Gives a new model pretrained weights.
+
+    Raises:
+        ValueError: if the pretrained model has another architecture.
+    """
+    pretrained = load_model(source)
+    if [weight.shape for weight in model.weights] != [
+        weight.shape for weight in pretrained.weights
+    ]:
+        wanted = _architecture(pretrained)
+        settings = {k: v for k, v in wanted.items() if _architecture(model).get(k) != v}
+        raise ValueError(
+            f"--init_from needs a model of the same architecture. Received: {source}, where "
+            f"{', '.join(f'{name} is {value}' for name, value in settings.items())}. Set these "
+            "the same, for example --config=small, or start from another model."
+        )
+    model.set_weights(pretrained.get_weights())
+
+
+def _architecture(model: VideoPredictor) -> dict[str, Any]:
+    config = model.get_config()
+    config |= config.get("cell", {}).get("config", {})
+    ours = {field.name for field in dataclasses.fields(TrainingConfig)} | {"image_shape"}
+    return {name: value for name, value in config.items() if name in ours}
 
 
 def training_batches(config: TrainingConfig, start: int = 0) -> tf.data.Dataset:
@@ -173,15 +204,15 @@ def training_batches(config: TrainingConfig, start: int = 0) -> tf.data.Dataset:
     return config.build_windows().batches(frames, start, config.steps)
 
 
-def train(config: TrainingConfig, run: RunDirectory) -> None:
-    """Runs `fit`, from the last checkpoint where there is one."""
+def train(config: TrainingConfig, run: RunDirectory) -> float:
+    """Runs `fit`, from the last checkpoint where there is one, and returns the seconds of it."""
     model = compiled_model(config)
     best_model = BestModel(run.model_file)
-    state = TrainingState(run.state_file, best_model, config.checkpoint_seconds)
+    state = TrainingState(run.state_folder, best_model, config.checkpoint_seconds)
     epoch = state.restore(model)
     if epoch == config.epochs:
         print(f"{run.path} is trained already.")
-        return
+        return state.trained_seconds
     validation = config.build_dataset().frames("validation").take(config.validation_sequences)
     print(
         f"Training {model.count_params():,} weights for {config.steps:,} steps of "
@@ -207,6 +238,7 @@ def train(config: TrainingConfig, run: RunDirectory) -> None:
             state,
         ],
     )
+    return state.trained_seconds
 
 
 def _validation_epochs(config: TrainingConfig) -> list[int]:
@@ -224,7 +256,7 @@ def _examples(config: TrainingConfig, split: str, count: int) -> tuple[np.ndarra
     return next(evaluation_batches(frames, config.context_frames, count).as_numpy_iterator())
 
 
-def report(config: TrainingConfig, run: RunDirectory) -> None:
+def report(config: TrainingConfig, run: RunDirectory, seconds: float) -> None:
     """Measures the best checkpoint on the test split, and says where everything is."""
     model = load_model(run.path)
     evaluation = results.evaluate(
@@ -234,7 +266,14 @@ def report(config: TrainingConfig, run: RunDirectory) -> None:
         config.context_frames,
         ssim_modes=("skimage",),
     )
-    evaluation.write(run.metrics_file)
+    evaluation.write(
+        run.metrics_file,
+        training={
+            "minutes": round(seconds / 60, 1),
+            "steps": config.steps,
+            "sequences": config.steps * config.batch_size,
+        },
+    )
     evaluation.draw(run.curve_file)
     save_animation(model, config, run)
     print(

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, cast
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Self, cast
 
 import keras
 from keras import ops
 
 from iprnn_tf.cells.cell import States, Tensor
+from iprnn_tf.presets import PRESETS, load_preset
 from iprnn_tf.rollout import rollout
 
 ImageShape = tuple[int | None, int | None, int]
@@ -45,6 +47,8 @@ class VideoPredictor(keras.Model):
         ValueError: if `image_shape` or `horizon` is out of range, or a context has another shape.
     """
 
+    presets: ClassVar[Mapping[str, dict[str, Any]]] = PRESETS
+
     def __init__(self, image_shape: Sequence[int | None], horizon: int = 10, **kwargs: Any) -> None:
         # Frames stay float32: the layers cast them to the precision they compute in.
         super().__init__(autocast=False, **kwargs)
@@ -55,6 +59,27 @@ class VideoPredictor(keras.Model):
                 f"Received: horizon={horizon!r}. The paper's is 10."
             )
         self.horizon = horizon
+
+    @classmethod
+    def from_preset(cls, source: str | Path, dtype: str = "float32") -> Self:
+        """Creates a model with pretrained weights; `presets` holds those that ship with it.
+
+        Args:
+            source: a name in `presets`; the folder or `.zip` file of a preset; or the address
+                of such a file with its hash, `https://...zip#sha256=...`.
+            dtype: precision of the layers, such as "mixed_bfloat16".
+
+        Raises:
+            ValueError: if there is no such preset, its files are damaged or don't fit
+                together, or it is of another class.
+        """
+        model = load_preset(source, dtype)
+        if not isinstance(model, cls):
+            raise ValueError(
+                f"{cls.__name__}.from_preset loads models of this class. Received: {source}, "
+                f"which is of {type(model).__name__}. Use {type(model).__name__}.from_preset."
+            )
+        return model
 
     def encode(self, frame: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Returns the features of a frame and the skips for `decode`, finest first."""

@@ -1,0 +1,216 @@
+"""Pretrained models: which ship with the package, and how any of them is stored and loaded.
+
+A preset is a folder, or a `.zip` of its files, of
+
+    config.json         the model's class and configuration
+    model.weights.h5    its weights, in 16 bits
+    metadata.json       where they come from, what they reach, and the hash of the file above
+
+Loading reads JSON and arrays only: nothing in a preset is ever executed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import tempfile
+import urllib.parse
+import zipfile
+from collections.abc import Iterator, Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from iprnn_tf.files import replacing
+
+CONFIG, WEIGHTS, METADATA = "config.json", "model.weights.h5", "metadata.json"
+STORED_DTYPE = "float16"
+
+
+class ReleasedPresets(Mapping[str, dict[str, Any]]):
+    """The metadata of the presets that ship with the package, by name."""
+
+    def __getitem__(self, name: str) -> dict[str, Any]:
+        if name not in list(self):
+            raise KeyError(name)
+        return read_metadata(_released() / name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(sorted(path.name for path in _released().iterdir() if path.is_dir()))
+
+    def __len__(self) -> int:
+        return len(list(iter(self)))
+
+
+PRESETS = ReleasedPresets()
+
+
+def _released() -> Path:
+    return Path(str(resources.files("iprnn_tf"))) / "pretrained"
+
+
+def save_preset(model: keras.Model, folder: Path, metadata: dict[str, Any]) -> None:
+    """Writes a model as a preset, its weights rounded to 16 bits.
+
+    Args:
+        model: a video predictor.
+        folder: where to; a preset that is there is replaced.
+        metadata: what people should know; the hash of the weights is added.
+
+    Raises:
+        OSError: if it can't be written.
+    """
+    config = model.get_config()
+    stored = type(model).from_config({**config, "dtype": STORED_DTYPE})
+    stored.set_weights(model.get_weights())
+    with replacing(folder / WEIGHTS) as temporary:
+        # Keras insists on the suffix, which the temporary file shares.
+        stored.save_weights(temporary)
+    _write(folder / CONFIG, {"class_name": type(model).__name__, "config": config})
+    digest = _digest((folder / WEIGHTS).read_bytes())
+    _write(folder / METADATA, {**metadata, "weights_sha256": digest})
+
+
+def load_preset(source: str | Path, dtype: str = "float32") -> keras.Model:
+    """Loads a pretrained model.
+
+    Args:
+        source: a name in `PRESETS`; the folder or `.zip` file of a preset; or the address of
+            such a file with its hash, `https://...zip#sha256=...`, which is downloaded once.
+        dtype: precision of the layers, such as "mixed_bfloat16".
+
+    Raises:
+        ValueError: if there is no such preset, or its files are damaged or don't fit together.
+    """
+    folder = locate(source)
+    metadata = read_metadata(folder)
+    weights = _read(folder, WEIGHTS)
+    if _digest(weights) != metadata.get("weights_sha256"):
+        raise ValueError(
+            f"The weights of a preset have the hash that its {METADATA} names. Received: "
+            f"{source} with {_digest(weights)} instead of {metadata.get('weights_sha256')}. "
+            "The file is damaged or was changed: get the preset again."
+        )
+    model = _create(folder, dtype)
+    with tempfile.TemporaryDirectory() as temporary:
+        file = Path(temporary) / WEIGHTS
+        file.write_bytes(weights)
+        try:
+            model.load_weights(file)
+        except Exception as error:  # Keras and h5py raise whatever the difference leads to.
+            raise ValueError(
+                f"The weights of a preset fit the model in its {CONFIG}. "
+                f"Received: {source} ({type(error).__name__}: {error}). Get the preset again."
+            ) from error
+    return model
+
+
+def locate(source: str | Path) -> Path | zipfile.Path:
+    """Returns the folder or the opened `.zip` file of a preset.
+
+    Raises:
+        ValueError: if there is none.
+    """
+    if str(source).startswith(("https://", "http://")):
+        source = _download(str(source))
+    if Path(source).is_dir():
+        return Path(source)
+    if zipfile.is_zipfile(source):
+        return zipfile.Path(source)
+    if str(source) in PRESETS:
+        return _released() / str(source)
+    raise ValueError(
+        f"A preset is one of {', '.join(PRESETS)}, a folder or .zip file with a {METADATA}, or "
+        f"https://...zip#sha256=... . Received: {str(source)!r}. Check the name, or give a path."
+    )
+
+
+def read_metadata(folder: Path | zipfile.Path) -> dict[str, Any]:
+    """Returns what a preset says about itself.
+
+    Raises:
+        ValueError: if the file is missing or damaged.
+    """
+    return _read_json(folder, METADATA)
+
+
+def _create(folder: Path | zipfile.Path, dtype: str) -> keras.Model:
+    content = _read_json(folder, CONFIG)
+    try:
+        model_class: Any = keras.saving.get_registered_object(f"iprnn_tf>{content['class_name']}")
+        return model_class.from_config({**content["config"], "dtype": dtype})
+    except Exception as error:  # Whatever a wrong configuration leads to.
+        raise ValueError(
+            f"The {CONFIG} of a preset describes a model of this version of iprnn_tf. "
+            f"Received: {folder} ({type(error).__name__}: {error}). Get the preset again, or "
+            "update iprnn_tf."
+        ) from error
+
+
+def _download(address: str) -> Path:
+    location, fragment = urllib.parse.urldefrag(address)
+    digest = fragment.removeprefix("sha256=")
+    if len(digest) != 64 or digest == fragment:
+        raise ValueError(
+            "The address of a preset ends with #sha256= and the 64 digits of the file's hash. "
+            f"Received: {address}. Ask for the hash where you found the address."
+        )
+    try:
+        return Path(
+            keras.utils.get_file(
+                f"{digest}.zip", location, cache_subdir="iprnn_tf",
+                file_hash=digest, hash_algorithm="sha256",
+            )
+        )  # fmt: skip
+    except ValueError as error:
+        raise ValueError(
+            f"The file at {location} must have the hash in the address. Received: another file "
+            f"({error}). Ask for the right hash, or don't trust the file."
+        ) from error
+    except Exception as error:  # Keras raises bare ones.
+        raise ValueError(
+            f"The address of a preset must be reachable. Received: {location} ({error}). "
+            "Check the address and the network."
+        ) from error
+
+
+def _write(path: Path, content: dict[str, Any]) -> None:
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=2) + "\n")
+
+
+def _read_json(folder: Path | zipfile.Path, name: str) -> dict[str, Any]:
+    content = _read(folder, name)
+    try:
+        return dict(json.loads(content))
+    except (TypeError, ValueError) as error:
+        raise _damaged(folder, name, error) from error
+
+
+def _read(folder: Path | zipfile.Path, name: str) -> bytes:
+    try:
+        return (folder / name).read_bytes()
+    except (OSError, KeyError, zipfile.BadZipFile) as error:
+        raise _damaged(folder, name, error) from error
+
+
+def _damaged(folder: Path | zipfile.Path, name: str, error: Exception) -> ValueError:
+    return ValueError(
+        f"A preset is a folder or .zip file with {CONFIG}, {WEIGHTS} and {METADATA}. Received: "
+        f"{folder}, whose {name} can't be read ({type(error).__name__}: {error}). Give another, "
+        "or get this one again."
+    )
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def pack(folder: Path) -> Path:
+    """Writes the `.zip` file of a preset beside its folder, to be put behind an address."""
+    with replacing(folder.with_suffix(".zip")) as temporary:
+        shutil.make_archive(str(temporary.with_suffix("")), "zip", folder)
+    return folder.with_suffix(".zip")

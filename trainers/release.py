@@ -1,0 +1,100 @@
+"""Makes a preset of a trained model: its weights in 16 bits, where they come from, what they reach.
+
+    python -m trainers.release --model=runs/mnist-small-... --output=my_model
+    python -m trainers.evaluate --model=my_model
+    python -m trainers.release --model=runs/... --output=my_model --zip   # to put on a server
+
+A preset is loaded by `IPRNN.from_preset`, without a network, and takes a tenth of a run directory.
+What is measured are the rounded weights, on the test split of every protocol of the data set.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from absl import flags
+
+from iprnn_tf.data.windows import evaluation_batches
+from iprnn_tf.metrics import SSIM_MODES, SquaredError
+from iprnn_tf.models import VideoPredictor
+from iprnn_tf.presets import load_preset, pack, save_preset
+from trainers import command_line, results
+from trainers.config import TrainingConfig
+from trainers.run_directory import RunDirectory, load_model
+
+CHECKED_SEQUENCES = 100  # Whose error tells in seconds whether a preset is what it was.
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Writes a preset as the arguments say."""
+    values = command_line.parse(__doc__ or "", _define_flags, arguments)
+    if not values.model or not values.output:
+        raise ValueError(
+            "--model (a run directory) and --output (a folder) are needed. See --help."
+        )
+    run, output = RunDirectory(Path(values.model)), Path(values.output)
+    config = run.read_config()
+    with tempfile.TemporaryDirectory() as temporary:
+        # The weights are measured as they will be loaded: rounded.
+        save_preset(load_model(run.path), Path(temporary), {})
+        model = load_preset(temporary)
+    metadata = {
+        "name": output.name,
+        "description": values.description,
+        "license": values.license,
+        "weights": model.count_params(),
+        "training": _training(run),
+        "results": [_results(model, config, protocol) for protocol in values.protocols],
+        "check": _check(model, config),
+        "reproduce": f"python -m trainers.evaluate --model={output.name} --split=test",
+    }
+    save_preset(model, output, metadata)
+    print(f"\nPreset: {output}" + (f" and {pack(output)}" if values.zip else ""))
+    print(f"Next: python -m trainers.evaluate --model={output}")
+
+
+def _define_flags(values: flags.FlagValues) -> None:
+    define_string = flags.DEFINE_string
+    define_string("model", None, "Run directory.", flag_values=values)
+    define_string("output", None, "Folder to write; its name is the preset's.", flag_values=values)
+    define_string("description", "", "One line for people.", flag_values=values)
+    define_string("license", "Apache-2.0", "Of the weights.", flag_values=values)
+    flags.DEFINE_list(
+        "protocols", ["canonical", "svg"], "Generators to measure on.", flag_values=values
+    )
+    flags.DEFINE_bool("zip", False, "Also write a .zip file of it.", flag_values=values)
+
+
+def _training(run: RunDirectory) -> dict[str, Any]:
+    """How the run was made, and on what."""
+    made = json.loads(run.config_file.read_text())
+    return {**json.loads(run.metrics_file.read_text())["training"], **made}
+
+
+def _results(model: VideoPredictor, config: TrainingConfig, protocol: str) -> dict[str, Any]:
+    config = dataclasses.replace(config, protocol=protocol)
+    evaluation = results.evaluate(
+        model,
+        config.build_dataset().frames("test"),
+        f"{config.dataset} ({protocol}), test split",
+        config.context_frames,
+        SSIM_MODES,
+    )
+    print(f"\n{evaluation}\n")
+    return {"protocol": protocol, **evaluation.as_dict()}
+
+
+def _check(model: VideoPredictor, config: TrainingConfig) -> dict[str, Any]:
+    frames = config.build_dataset().frames("test").take(CHECKED_SEQUENCES)
+    batches = evaluation_batches(frames, config.context_frames, results.BATCH_SIZE)
+    row = results.measure(model, batches, [SquaredError(model.horizon)], "the first sequences")
+    return {"sequences": CHECKED_SEQUENCES, "mse": row["mse"]["mean"]}
+
+
+if __name__ == "__main__":
+    command_line.run(main)

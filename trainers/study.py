@@ -1,0 +1,229 @@
+"""Compares recipes: the same small net, the same data and the same number of sequences each.
+
+    python -m trainers.study --output=studies/recipe.json
+    python -m trainers.study --output=studies/recipe.json --seeds=3   # goes on: adds the third
+    python -m trainers.study --output=studies/long.json --sequences=10000 --only=baseline,optimizer
+
+Each answer to a question differs from the baseline in that one thing. Runs that the output holds
+already are not repeated, so Ctrl-C loses one run at most.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+from absl import flags
+
+from iprnn_tf.data.windows import evaluation_batches
+from iprnn_tf.models import IPRNN
+from trainers import command_line, results
+from trainers.callbacks import averaged_weights
+from trainers.config import CONFIGS, TrainingConfig
+from trainers.precision import fastest_precision
+from trainers.run_directory import provenance, write_json
+from trainers.train import compiled_model, training_batches
+
+Run = dict[str, Any]  # One line of the output: what was trained, and what it reached.
+
+
+@dataclasses.dataclass(frozen=True)
+class Arm:
+    """One answer to one question.
+
+    Args:
+        question: what is varied.
+        answer: how, in words.
+        settings: what differs from the baseline.
+        change: what no setting can say, done to the new model.
+    """
+
+    question: str
+    answer: str
+    settings: dict[str, Any] = dataclasses.field(default_factory=dict)
+    change: Callable[[IPRNN], None] | None = None
+
+
+def _sigmoid_output(model: IPRNN) -> None:
+    model.decoder.head.activation = keras.activations.sigmoid
+
+
+BASELINE = Arm("baseline", "none of the below")
+ARMS = (
+    BASELINE,
+    Arm("optimizer", "Adam", {"optimizer": "adam"}),
+    Arm("optimizer", "Adam, half the peak", {"optimizer": "adam", "learning_rate": 1.25e-3}),
+    Arm("peak learning rate", "half", {"learning_rate": 1.25e-3}),
+    Arm("peak learning rate", "double", {"learning_rate": 5e-3}),
+    Arm("learning rate at the end", "the peak", {"final_learning_rate": 1.0}),
+    Arm(
+        "learning rate at the end",
+        "the peak, weights averaged (0.98)",
+        {"final_learning_rate": 1.0, "ema_momentum": 0.98},
+    ),
+    Arm("averaged weights", "0.98", {"ema_momentum": 0.98}),
+    Arm("clipping of gradients", "none", {"clip_norm": 0.0}),
+    Arm("batch size", "2", {"batch_size": 2}),
+    Arm("batch size", "8", {"batch_size": 8}),
+    Arm("sampling", "always closed loop", {"sampling_span": 0.0}),
+    Arm("sampling", "truth fades over a third", {"sampling_span": 0.33}),
+    Arm("sampling", "truth fades over the whole run", {"sampling_span": 1.0}),
+    Arm("sampling", "context hidden at first too", {"reverse_sampling": True}),
+    Arm("normalisation", "parameter-free", {"normalization": "standard"}),
+    Arm("normalisation", "scale and offset per channel", {"normalization": "group"}),
+    Arm(
+        "normalisation",
+        "the author's: per element, biases, +1",
+        {"normalization": "author", "use_bias": True, "update_bias": 1.0},
+    ),
+    Arm("update bias", "+1", {"update_bias": 1.0}),
+    Arm("biases in the memory", "yes", {"use_bias": True}),
+    Arm("loss", "predictions alone", {"warm_up_weight": 0.0}),
+    Arm("loss", "warm-up counts a third", {"warm_up_weight": 0.33}),
+    Arm("loss", "squared + absolute error", {"absolute_weight": 1.0}),
+    Arm("output", "sigmoid", change=_sigmoid_output),
+    Arm("precision", "the other one", {"mixed_precision": "other"}),
+    Arm("skip connections", "none", {"skips": False}),
+)
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Trains all that the output lacks, and shows the table."""
+    values = command_line.parse(__doc__ or "", _define_flags, arguments)
+    arms = _chosen(values.only)
+    path = Path(values.output)
+    runs: list[Run] = json.loads(path.read_text())["runs"] if path.exists() else []
+    precision = runs[0]["config"]["mixed_precision"] if runs else fastest_precision()
+    planned = [
+        (arm, _config(arm, values.sequences, seed, precision))
+        for seed in range(values.seeds)
+        for arm in arms
+    ]
+    for index, (arm, config) in enumerate(planned, start=1):
+        if not any(_is_of(run, arm, config) for run in runs):
+            print(f"{index}/{len(planned)}  {arm.question}: {arm.answer}, seed {config.seed}")
+            runs.append(_train(arm, config, values.validation_sequences))
+            write_json(path, {"runs": runs, **provenance()})
+            print(f"    validation MSE {runs[-1]['mse']:.1f} in {runs[-1]['seconds']:.0f} s")
+    shown = [run for run in runs if any(_is_of(run, *plan) for plan in planned)]
+    print(f"\n{table(shown)}\n\nWritten to {path}")
+
+
+def _define_flags(values: flags.FlagValues) -> None:
+    flags.DEFINE_string("output", "studies/recipe.json", "JSON file.", flag_values=values)
+    flags.DEFINE_integer(
+        "sequences", 2400, "Training sequences of a run.", lower_bound=80, flag_values=values
+    )
+    flags.DEFINE_integer("seeds", 2, "Runs of each arm.", lower_bound=1, flag_values=values)
+    flags.DEFINE_integer("validation_sequences", 500, "To measure on.", 1, 1000, flag_values=values)
+    flags.DEFINE_list("only", [], "Questions, by default all.", flag_values=values)
+
+
+def _chosen(questions: list[str]) -> list[Arm]:
+    known = {arm.question for arm in ARMS}
+    if not set(questions) <= known:
+        raise ValueError(
+            f"--only takes questions of this study: {', '.join(sorted(known))}. "
+            f"Received: {', '.join(questions)}."
+        )
+    return [arm for arm in ARMS if not questions or arm.question in questions]
+
+
+def _config(arm: Arm, sequences: int, seed: int, precision: str) -> TrainingConfig:
+    """The net of `small` at half its width, trained on as many sequences whatever the batch."""
+    other = {"bfloat16": "float32", "float32": "bfloat16"}[precision]
+    small = CONFIGS["small"]
+    settings = {
+        "filters": small.filters // 2,
+        "encoder_filters": [filters // 2 for filters in small.encoder_filters],
+        "mixed_precision": precision,
+        "seed": seed,
+        **arm.settings,
+    }
+    if settings["mixed_precision"] == "other":
+        settings["mixed_precision"] = other
+    steps = sequences // settings.get("batch_size", small.batch_size)
+    return dataclasses.replace(small, steps=steps, **settings)
+
+
+def _is_of(run: Run, arm: Arm, config: TrainingConfig) -> bool:
+    return (run["question"], run["answer"], run["config"]) == (
+        arm.question,
+        arm.answer,
+        dataclasses.asdict(config),
+    )
+
+
+def _train(arm: Arm, config: TrainingConfig, validation_sequences: int) -> Run:
+    keras.utils.clear_session()
+    begin = time.perf_counter()
+    model = compiled_model(config)
+    if arm.change is not None:
+        arm.change(model)
+    model.fit(training_batches(config), steps_per_epoch=config.steps, verbose=0, shuffle=False)
+    frames = config.build_dataset().frames("validation").take(validation_sequences)
+    batches = evaluation_batches(frames, config.context_frames, results.BATCH_SIZE)
+    with averaged_weights(model):
+        measured = model.evaluate(batches, verbose=0, return_dict=True)
+    return {
+        "question": arm.question,
+        "answer": arm.answer,
+        "mse": round(measured["mse"], 3),
+        "seconds": round(time.perf_counter() - begin, 1),
+        "validation_sequences": validation_sequences,
+        "config": dataclasses.asdict(config),
+    }
+
+
+def table(runs: list[Run]) -> str:
+    """Returns what each arm reached, and how far from the baseline of the same seed.
+
+    Differences are means over seeds; with several of them the standard error stands beside.
+    """
+    baseline = {run["config"]["seed"]: run["mse"] for run in runs if _arm(run) == _key(BASELINE)}
+    rows = [["question", "answer", "seeds", "MSE", "against baseline", "seconds"]]
+    for key in dict.fromkeys(_arm(run) for run in runs):
+        own = [run for run in runs if _arm(run) == key]
+        errors = [run["mse"] for run in own]
+        gains = [
+            run["mse"] - baseline[run["config"]["seed"]]
+            for run in own
+            if run["config"]["seed"] in baseline
+        ]
+        rows.append(
+            [
+                *key,
+                str(len(own)),
+                f"{statistics.mean(errors):.1f}",
+                _difference(gains),
+                f"{statistics.median(run['seconds'] for run in own):.0f}",
+            ]
+        )
+    return results.aligned(rows)
+
+
+def _difference(gains: list[float]) -> str:
+    if not gains:
+        return ""
+    mean = f"{statistics.mean(gains):+.1f}"
+    if len(gains) == 1:
+        return mean
+    return f"{mean} ± {statistics.stdev(gains) / len(gains) ** 0.5:.1f}"
+
+
+def _key(arm: Arm) -> tuple[str, str]:
+    return arm.question, arm.answer
+
+
+def _arm(run: Run) -> tuple[str, str]:
+    return run["question"], run["answer"]
+
+
+if __name__ == "__main__":
+    command_line.run(main)
