@@ -6,12 +6,13 @@ import keras
 import pytest
 from absl import flags
 
-from trainers.config import CONFIGS, TrainingConfig, define_flags, resolve
+from trainers.config import CONFIGS, TrainingConfig, resolve
+from trainers.settings import define_flags
 
 
 def resolved(name, *arguments):
     values = flags.FlagValues()
-    define_flags(values)
+    define_flags(TrainingConfig, values)
     values(["", *arguments])
     return resolve(name, values)
 

@@ -20,3 +20,7 @@ def test_a_gpu_computes_in_bfloat16(monkeypatch):
 
 def test_a_convolution_has_a_rate():
     assert precision.convolution_rate("float32", batch=1, size=4, channels=2) > 0
+
+
+def test_a_product_of_matrices_has_a_rate():
+    assert precision.matmul_rate("bfloat16", size=8) > 0

@@ -3,8 +3,10 @@
     python -m trainers.benchmark speed
     python -m trainers.benchmark speed --config=small --batch_size=8
 
-Speeds are given as operations of all convolutions over time, and as a fraction of what one 5x5
-convolution of the memory's own shape reaches in the same run. Nothing else should run meanwhile.
+Speeds are given as operations of all convolutions over time, and as fractions of what one
+convolution of the memory's own shape and one product of large matrices reach in the same run.
+Memory is the accelerator's where there is one, else the process's. Nothing else should run
+meanwhile.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
+import resource
 import statistics
 import time
 from collections.abc import Sequence
@@ -19,18 +22,20 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 from absl import flags
 from keras import ops
 
 from iprnn_tf.models import IPRNN
 from trainers import command_line
 from trainers.config import CONFIGS, TrainingConfig
-from trainers.precision import convolution_rate
+from trainers.fitting import Clock, compiled_model, training_batches
+from trainers.precision import convolution_rate, has_gpu, matmul_rate
 from trainers.results import aligned
-from trainers.train import Clock, compiled_model, training_batches
 
 BENCHMARKS = ("speed",)
 PRECISIONS = ("float32", "bfloat16")
+MATRIX_SIZE = {False: 1024, True: 8192}  # Without and with a GPU: large enough for its best.
 TRAINING_FACTOR = 3  # Forward, gradient of the input, gradient of the weights.
 
 
@@ -78,6 +83,7 @@ def _speed(config: TrainingConfig, precision: str, steps: int) -> dict[str, str]
     step = _training_step_seconds(model, config)
     after = convolution_rate(precision, config.batch_size, **shape)
     ceiling = statistics.mean([before, after])
+    matmul = matmul_rate(precision, MATRIX_SIZE[has_gpu()])
     single = convolution_rate(precision, 1, **shape)
     frame = _streamed_frame_seconds(model)
     per_frame = 2 * multiply_adds_per_step(model)
@@ -90,9 +96,22 @@ def _speed(config: TrainingConfig, precision: str, steps: int) -> dict[str, str]
         "GFLOP/s": f"{trained / 1e9:.0f}",
         "convolution GFLOP/s": f"{ceiling / 1e9:.0f}",
         "fraction": f"{trained / ceiling:.2f}",
+        "of matmul": f"{trained / matmul:.2f}",
+        "peak GiB": f"{_peak_memory() / 2**30:.1f}",
         "ms/streamed frame": f"{1000 * frame:.1f}",
         "its fraction": f"{per_frame / frame / single:.2f}",
     }
+
+
+def _peak_memory() -> int:
+    """Bytes that were in use at most, by this process so far."""
+    if has_gpu() and keras.backend.backend() == "jax":
+        import jax  # Only where it is the backend.
+
+        return int(jax.local_devices()[0].memory_stats()["peak_bytes_in_use"])
+    if has_gpu():
+        return int(tf.config.experimental.get_memory_info("GPU:0")["peak"])
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # Kibibytes on Linux.
 
 
 def multiply_adds_per_step(model: IPRNN) -> int:

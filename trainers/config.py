@@ -17,6 +17,7 @@ from iprnn_tf.data.windows import TrainingWindows
 from iprnn_tf.losses import FrameError
 from iprnn_tf.optimizers import ConvMuon
 from iprnn_tf.scheduled_sampling import LinearSampling
+from trainers.settings import check_settings, given_settings, setting
 
 NORMALIZATIONS: dict[str, Callable[[], keras.layers.Layer | None]] = {
     "none": lambda: None,
@@ -35,41 +36,6 @@ PRECISIONS = {
 
 # What a model's predictions are measured by; presets of any version tell these.
 DATA_SETTINGS = ("dataset", "protocol", "num_digits", "context_frames")
-
-
-def setting(default: Any, help: str, **rule: Any) -> Any:
-    """A field with the help of its flag and the rule its values keep.
-
-    Args:
-        default: the value of the `small` configuration; its type is the flag's.
-        help: one line.
-        **rule: `minimum` and `maximum` (both allowed), or `choices`.
-    """
-    return dataclasses.field(default=default, metadata={"help": help, **rule})
-
-
-def _rule(field: dataclasses.Field[Any]) -> str:
-    rule = field.metadata
-    if "choices" in rule:
-        return f"One of {', '.join(rule['choices'])}."
-    if "minimum" in rule:
-        return f"From {rule['minimum']} to {rule['maximum']}."
-    return ""
-
-
-def _check(field: dataclasses.Field[Any], value: Any) -> None:
-    rule = field.metadata
-    if "choices" in rule:
-        allowed = value in rule["choices"]
-    elif "minimum" in rule:
-        allowed = rule["minimum"] <= value <= rule["maximum"]
-    else:
-        allowed = True
-    if not allowed:
-        raise ValueError(
-            f"--{field.name}: {_rule(field)} Received: {value!r}. Give such a value, or leave the "
-            "flag out."
-        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -154,8 +120,7 @@ class TrainingConfig:
     histograms: bool = setting(False, "Histograms of the weights in TensorBoard.")
 
     def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):
-            _check(field, getattr(self, field.name))
+        check_settings(self)
         if self.encoder_filters is not None and len(self.encoder_filters) != self.num_downsamplings:
             raise ValueError(
                 "--encoder_filters gives one number for each downsampling. Received: "
@@ -257,45 +222,13 @@ CONFIGS = {
 }
 
 
-def define_flags(values: flags.FlagValues) -> None:
-    """Defines a flag for each setting; one that isn't given keeps the configuration's value."""
-    for field in dataclasses.fields(TrainingConfig):
-        text = f"{field.metadata['help']} {_rule(field)}".strip()
-        _definition(field)(field.name, None, text, flag_values=values)
-
-
 def resolve(name: str, values: flags.FlagValues) -> TrainingConfig:
     """Returns a named configuration with the flags that were given in its place.
 
     Raises:
         ValueError: if a value breaks its setting's rule.
     """
-    given: dict[str, Any] = {
-        field.name: values[field.name].value
-        for field in dataclasses.fields(TrainingConfig)
-        if values[field.name].value is not None
-    }
-    if "encoder_filters" in given:
-        given["encoder_filters"] = _integers("encoder_filters", given["encoder_filters"])
-    elif given.keys() & {"filters", "num_downsamplings"}:
+    given = given_settings(TrainingConfig, values)
+    if "encoder_filters" not in given and given.keys() & {"filters", "num_downsamplings"}:
         given["encoder_filters"] = None  # They follow --filters.
     return dataclasses.replace(CONFIGS[name], **given)
-
-
-def _definition(field: dataclasses.Field[Any]) -> Any:
-    return {
-        "str": flags.DEFINE_string,
-        "int": flags.DEFINE_integer,
-        "float": flags.DEFINE_float,
-        "bool": flags.DEFINE_bool,
-        "list[int]": flags.DEFINE_list,
-    }[str(field.type)]
-
-
-def _integers(name: str, texts: list[str]) -> list[int]:
-    if not all(text.strip().isdecimal() and int(text) > 0 for text in texts):
-        raise ValueError(
-            f"--{name} takes positive integers with commas between them. "
-            f"Received: {','.join(texts)}."
-        )
-    return [int(text) for text in texts]

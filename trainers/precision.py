@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 import statistics
 import time
+from collections.abc import Callable
+from typing import Any
 
 import keras
 from keras import ops
 
-TIMED_CONVOLUTIONS = 12
+TIMED_REPETITIONS = 12
 WORTHWHILE = 1.2  # Half the bits must be this much faster before the weights lose them.
 
 
@@ -51,13 +53,34 @@ def convolution_rate(
         kernel_size: its side.
     """
     shape = (kernel_size, kernel_size, channels, 4 * channels)
-    images = ops.cast(keras.random.normal((batch, size, size, channels), seed=1), dtype)
-    kernel = ops.cast(keras.random.normal(shape, seed=2), dtype)
+    images = _normal((batch, size, size, channels), dtype)
+    kernel = _normal(shape, dtype)
+    seconds = _seconds(
+        lambda: ops.conv(images, kernel, padding="same", data_format="channels_last")
+    )
+    return 2 * batch * size**2 * math.prod(shape) / seconds
+
+
+def matmul_rate(dtype: str, size: int) -> float:
+    """Returns the floating-point operations a second of a product of two square matrices.
+
+    Args:
+        dtype: "float32", "bfloat16" or "float16".
+        size: their side.
+    """
+    left, right = _normal((size, size), dtype), _normal((size, size), dtype)
+    return 2 * size**3 / _seconds(lambda: ops.matmul(left, right))
+
+
+def _normal(shape: tuple[int, ...], dtype: str) -> Any:
+    return ops.cast(keras.random.normal(shape, seed=1), dtype)
+
+
+def _seconds(compute: Callable[[], Any]) -> float:
+    """The median time of a computation, waiting for its result."""
     seconds = []
-    for _ in range(TIMED_CONVOLUTIONS):
+    for _ in range(TIMED_REPETITIONS):
         begin = time.perf_counter()
-        convolved = ops.conv(images, kernel, padding="same", data_format="channels_last")
-        ops.convert_to_numpy(ops.cast(convolved[0, 0, 0], "float32"))  # Waits for the result.
+        ops.convert_to_numpy(ops.cast(ops.ravel(compute())[0], "float32"))
         seconds.append(time.perf_counter() - begin)
-    operations = 2 * batch * size**2 * math.prod(shape)
-    return operations / statistics.median(seconds[2:])
+    return statistics.median(seconds[2:])

@@ -26,9 +26,9 @@ from iprnn_tf.models import IPRNN
 from trainers import command_line, results
 from trainers.callbacks import averaged_weights
 from trainers.config import CONFIGS, TrainingConfig
+from trainers.fitting import compiled_model, training_batches
 from trainers.precision import fastest_precision
 from trainers.run_directory import provenance, write_json
-from trainers.train import compiled_model, training_batches
 
 Run = dict[str, Any]  # One line of the output: what was trained, and what it reached.
 

@@ -12,29 +12,26 @@ Each setting below replaces the value of the chosen configuration.
 from __future__ import annotations
 
 import dataclasses
-import statistics
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 from absl import flags
 from keras import ops
 
 from iprnn_tf.data.windows import evaluation_batches
-from iprnn_tf.metrics import SquaredError
-from iprnn_tf.models import IPRNN, VideoPredictor
+from iprnn_tf.models import VideoPredictor
 from iprnn_tf.visualization import animation, save_gif
 from trainers import command_line, results
 from trainers.callbacks import BestModel, Filmstrips, StopOnNonFiniteLoss, TrainingState
-from trainers.config import CONFIGS, TrainingConfig, define_flags, resolve
-from trainers.precision import compiles_by_default, fastest_precision, has_gpu
+from trainers.config import CONFIGS, TrainingConfig, resolve
+from trainers.fitting import compiled_model, start_from, steps_in, training_batches
+from trainers.precision import fastest_precision, has_gpu
 from trainers.run_directory import RunDirectory, load_model
+from trainers.settings import define_flags
 
-TIMED_STEPS = 12  # To fit a run into --max_minutes; the first also builds the graph.
 SHOWN_SEQUENCES = 4
 
 
@@ -74,7 +71,7 @@ def _define_flags(values: flags.FlagValues) -> None:
         "Time a few steps and fix --steps so that training takes about this long.",
         flag_values=values,
     )
-    define_flags(values)
+    define_flags(TrainingConfig, values)
 
 
 def _config_name(name: str) -> str:
@@ -100,7 +97,7 @@ def _suited_to_this_machine(config: TrainingConfig, values: flags.FlagValues) ->
         config = dataclasses.replace(config, mixed_precision=fastest_precision())
         print(f"--mixed_precision=auto: {config.mixed_precision} suits this machine.")
     if minutes is not None:
-        config = dataclasses.replace(config, steps=_steps_in(config, minutes * 60))
+        config = dataclasses.replace(config, steps=steps_in(config, minutes * 60))
     return config.in_whole_epochs()
 
 
@@ -116,92 +113,6 @@ def _config_to_resume(run: RunDirectory, values: flags.FlagValues) -> TrainingCo
 
 def _new_path(name: str) -> Path:
     return Path("runs") / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
-
-
-def _steps_in(config: TrainingConfig, seconds: float) -> int:
-    """Times a few steps and returns how many fit, validation included."""
-    print(f"Timing {TIMED_STEPS} steps ...")
-    clock = Clock()
-    timed = dataclasses.replace(config, steps=TIMED_STEPS, steps_per_epoch=TIMED_STEPS)
-    compiled_model(timed).fit(
-        training_batches(timed),
-        steps_per_epoch=TIMED_STEPS,
-        verbose=0,
-        shuffle=False,
-        callbacks=[clock],
-    )
-    keras.utils.clear_session()
-    building, *steps = np.diff(clock.times)
-    step = statistics.median(steps)
-    # Backward costs twice as much as forward, so validation a third of a step per batch.
-    validation = config.validation_sequences / config.batch_size / 3
-    share = 1 + validation / (config.steps_per_epoch * config.validation_every)
-    # The graph was built once and will be again; that of validation is half as large.
-    count = int((seconds - 2.5 * building) / (step * share))
-    if count < 1:
-        raise ValueError(
-            f"Building the graph takes {building:.0f} s and a step {step:.2f} s here. "
-            f"Received: --max_minutes={seconds / 60:g}. Give more, or --steps."
-        )
-    print(f"A step takes {step:.2f} s: --steps={count} for {seconds / 60:g} minutes.")
-    return count
-
-
-class Clock(keras.callbacks.Callback):
-    """Notes when `fit` begins and when each step ends."""
-
-    def on_train_begin(self, logs: Any = None) -> None:
-        self.times = [time.perf_counter()]
-
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        self.times.append(time.perf_counter())
-
-
-def compiled_model(config: TrainingConfig) -> IPRNN:
-    """Creates the model, ready to fit."""
-    model = config.build_model()
-    if config.init_from:
-        start_from(config.init_from, model)
-    model.compile(
-        optimizer=config.build_optimizer(),
-        loss=config.build_loss(),
-        metrics=[SquaredError(config.horizon)],
-        jit_compile=config.xla or compiles_by_default(),
-    )
-    return model
-
-
-def start_from(source: str, model: IPRNN) -> None:
-    """Gives a new model pretrained weights.
-
-    Raises:
-        ValueError: if the pretrained model has another architecture.
-    """
-    pretrained = load_model(source)
-    if [weight.shape for weight in model.weights] != [
-        weight.shape for weight in pretrained.weights
-    ]:
-        wanted = _architecture(pretrained)
-        settings = {k: v for k, v in wanted.items() if _architecture(model).get(k) != v}
-        raise ValueError(
-            f"--init_from needs a model of the same architecture. Received: {source}, where "
-            f"{', '.join(f'{name} is {value}' for name, value in settings.items())}. Set these "
-            "the same, for example --config=small, or start from another model."
-        )
-    model.set_weights(pretrained.get_weights())
-
-
-def _architecture(model: VideoPredictor) -> dict[str, Any]:
-    config = model.get_config()
-    config |= config.get("cell", {}).get("config", {})
-    ours = {field.name for field in dataclasses.fields(TrainingConfig)} | {"image_shape"}
-    return {name: value for name, value in config.items() if name in ours}
-
-
-def training_batches(config: TrainingConfig, start: int = 0) -> tf.data.Dataset:
-    """Returns the batches of the training steps from `start` on."""
-    frames = config.build_dataset().frames("train", start * config.batch_size)
-    return config.build_windows().batches(frames, start, config.steps)
 
 
 def train(config: TrainingConfig, run: RunDirectory) -> float:

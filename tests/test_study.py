@@ -1,0 +1,86 @@
+"""The study of recipes: its arithmetic, and that finished runs are not repeated."""
+
+import json
+
+import pytest
+
+from trainers import study
+
+
+def run(question, answer, seed, mse, seconds=10.0):
+    config = {"seed": seed}
+    return {
+        "question": question,
+        "answer": answer,
+        "mse": mse,
+        "seconds": seconds,
+        "config": config,
+    }
+
+
+def test_differences_are_taken_seed_by_seed():
+    runs = [
+        run("baseline", "none of the below", 0, 100.0),
+        run("loss", "other", 0, 98.0),
+        run("baseline", "none of the below", 1, 110.0),
+        run("loss", "other", 1, 104.0),
+        run("output", "sigmoid", 0, 170.0),
+    ]
+    _, baseline, loss, output = study.table(runs).splitlines()
+    assert "105.0" in baseline
+    assert "+0.0 ± 0.0" in baseline
+    assert "101.0" in loss
+    assert "-4.0 ± 2.0" in loss
+    assert "170.0" in output
+    assert "+70.0" in output
+
+
+@pytest.fixture(name="trained")
+def _trained(monkeypatch):
+    """The runs that a study trains, without training them."""
+    trained = []
+
+    def train(arm, config, validation_sequences):
+        trained.append((arm.answer, config.seed))
+        return {**run(arm.question, arm.answer, config.seed, 90.0), "config": vars(config)}
+
+    monkeypatch.setattr(study, "_train", train)
+    monkeypatch.setattr(study, "fastest_precision", lambda: "float32")
+    return trained
+
+
+def test_finished_runs_are_not_repeated(trained, tmp_path, capsys):
+    flags = [f"--output={tmp_path / 'study.json'}", "--only=baseline,optimizer"]
+    study.main([*flags, "--seeds=1"])
+    assert len(trained) == 3
+    study.main([*flags, "--seeds=2"])
+    assert [seed for _, seed in trained] == [0, 0, 0, 1, 1, 1]
+    study.main([*flags, "--seeds=2", "--sequences=80"])
+    assert len(trained) == 12
+    assert len(json.loads((tmp_path / "study.json").read_text())["runs"]) == 12
+    assert capsys.readouterr().out.strip().endswith(str(tmp_path / "study.json"))
+
+
+def test_every_arm_trains_on_the_same_number_of_sequences_and_differs_from_the_baseline():
+    configs = [study._config(arm, 2400, 0, "bfloat16") for arm in study.ARMS]
+    assert {config.steps * config.batch_size for config in configs} == {2400}
+    baseline, *others = zip(study.ARMS, configs, strict=True)
+    for arm, config in others:
+        assert config != baseline[1] or arm.change
+
+
+def test_an_arm_is_really_trained(tmp_path, monkeypatch, tiny_run, capsys):
+    small = study.CONFIGS["small"]
+    tiny = {"kernel_size": 1, "num_layers": 1, "context_frames": 2, "horizon": 2}
+    monkeypatch.setitem(study.CONFIGS, "small", type(small)(**{**vars(small), **tiny}))
+    output = tmp_path / "study.json"
+    flags = ["--only=output", "--sequences=80", "--seeds=1", "--validation_sequences=2"]
+    study.main([f"--output={output}", *flags])
+    [result] = json.loads(output.read_text())["runs"]
+    assert result["answer"] == "sigmoid"
+    assert 0 < result["mse"] < 4096
+
+
+def test_an_unknown_question_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"--only takes questions of this study: .*loss"):
+        study.main([f"--output={tmp_path / 'study.json'}", "--only=weather"])

@@ -1,0 +1,116 @@
+"""What `fit` needs: the compiled model, its batches, and how many steps fit into a time."""
+
+from __future__ import annotations
+
+import dataclasses
+import statistics
+import time
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from iprnn_tf.metrics import SquaredError
+from iprnn_tf.models import IPRNN, VideoPredictor
+from trainers.config import TrainingConfig
+from trainers.precision import compiles_by_default
+from trainers.run_directory import load_model
+
+TIMED_STEPS = 12  # To fit a run into --max_minutes; the first also builds the graph.
+
+
+def compiled_model(config: TrainingConfig) -> IPRNN:
+    """Creates the model, ready to fit."""
+    model = config.build_model()
+    if config.init_from:
+        start_from(config.init_from, model)
+    model.compile(
+        optimizer=config.build_optimizer(),
+        loss=config.build_loss(),
+        metrics=[SquaredError(config.horizon)],
+        jit_compile=config.xla or compiles_by_default(),
+    )
+    return model
+
+
+def start_from(source: str, model: IPRNN) -> None:
+    """Gives a new model pretrained weights.
+
+    Raises:
+        ValueError: if the pretrained model has another architecture.
+    """
+    pretrained = load_model(source)
+    own, wanted = _architecture(model), _architecture(pretrained)
+    if own != wanted or _shapes(model) != _shapes(pretrained):
+        different = {name: value for name, value in wanted.items() if own.get(name) != value}
+        different = different or {"image_shape": pretrained.image_shape}
+        raise ValueError(
+            f"--init_from needs a model of the same architecture. Received: {source}, where "
+            f"{', '.join(f'{name} is {value}' for name, value in different.items())}. Set these "
+            "the same, for example --config=small, or start from another model."
+        )
+    model.set_weights(pretrained.get_weights())
+
+
+def _architecture(model: VideoPredictor) -> dict[str, Any]:
+    """What weights depend on beside the frames' shape, in the words of the settings."""
+    config = model.get_config()
+    config |= config.get("cell", {}).get("config", {})
+    if config.get("normalization"):
+        config["normalization"] = config["normalization"]["class_name"]
+    names = {field.name for field in dataclasses.fields(TrainingConfig)} - {"horizon"}
+    return {name: value for name, value in config.items() if name in names}
+
+
+def _shapes(model: VideoPredictor) -> list[tuple[int, ...]]:
+    return [tuple(weight.shape) for weight in model.weights]
+
+
+def training_batches(config: TrainingConfig, start: int = 0) -> tf.data.Dataset:
+    """Returns the batches of the training steps from `start` on."""
+    frames = config.build_dataset().frames("train", start * config.batch_size)
+    return config.build_windows().batches(frames, start, config.steps)
+
+
+def steps_in(config: TrainingConfig, seconds: float) -> int:
+    """Times a few steps and returns how many fit, validation included.
+
+    Raises:
+        ValueError: if not even one does.
+    """
+    print(f"Timing {TIMED_STEPS} steps ...")
+    clock = Clock()
+    timed = dataclasses.replace(config, steps=TIMED_STEPS, steps_per_epoch=TIMED_STEPS)
+    compiled_model(timed).fit(
+        training_batches(timed),
+        steps_per_epoch=TIMED_STEPS,
+        verbose=0,
+        shuffle=False,
+        callbacks=[clock],
+    )
+    keras.utils.clear_session()
+    building, *steps = np.diff(clock.times)
+    step = statistics.median(steps)
+    # Backward costs twice as much as forward, so validation a third of a step per batch.
+    validation = config.validation_sequences / config.batch_size / 3
+    share = 1 + validation / (config.steps_per_epoch * config.validation_every)
+    # The graph was built once and will be again; that of validation is half as large.
+    count = int((seconds - 2.5 * building) / (step * share))
+    if count < 1:
+        raise ValueError(
+            f"Building the graph takes {building:.0f} s and a step {step:.2f} s here. "
+            f"Received: --max_minutes={seconds / 60:g}. Give more, or --steps."
+        )
+    print(f"A step takes {step:.2f} s: --steps={count} for {seconds / 60:g} minutes.")
+    return count
+
+
+class Clock(keras.callbacks.Callback):
+    """Notes when `fit` begins and when each step ends."""
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        self.times = [time.perf_counter()]
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        self.times.append(time.perf_counter())

@@ -1,0 +1,87 @@
+"""Fields of a configuration that are flags too: what each means, and which values it takes."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from absl import flags
+
+
+def setting(default: Any, help: str, **rule: Any) -> Any:
+    """A field with the help of its flag and the rule its values keep.
+
+    Args:
+        default: the value of the `small` configuration; its type is the flag's.
+        help: one line.
+        **rule: `minimum` and `maximum` (both allowed), or `choices`.
+    """
+    return dataclasses.field(default=default, metadata={"help": help, **rule})
+
+
+def check_settings(config: Any) -> None:
+    """Raises a ValueError if a value of a configuration breaks its setting's rule."""
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if not _allows(field, value):
+            raise ValueError(
+                f"--{field.name}: {_rule(field)} Received: {value!r}. Give such a value, or leave "
+                "the flag out."
+            )
+
+
+def define_flags(settings: type, values: flags.FlagValues) -> None:
+    """Defines a flag for each setting; one that isn't given keeps the configuration's value."""
+    for field in dataclasses.fields(settings):
+        text = f"{field.metadata['help']} {_rule(field)}".strip()
+        _definition(field)(field.name, None, text, flag_values=values)
+
+
+def given_settings(settings: type, values: flags.FlagValues) -> dict[str, Any]:
+    """Returns the settings whose flags were given.
+
+    Raises:
+        ValueError: if one of a list isn't a positive integer.
+    """
+    return {
+        field.name: _value(field, values[field.name].value)
+        for field in dataclasses.fields(settings)
+        if values[field.name].value is not None
+    }
+
+
+def _allows(field: dataclasses.Field[Any], value: Any) -> bool:
+    rule = field.metadata
+    if "choices" in rule:
+        return value in rule["choices"]
+    return "minimum" not in rule or rule["minimum"] <= value <= rule["maximum"]
+
+
+def _rule(field: dataclasses.Field[Any]) -> str:
+    rule = field.metadata
+    if "choices" in rule:
+        return f"One of {', '.join(rule['choices'])}."
+    if "minimum" in rule:
+        return f"From {rule['minimum']} to {rule['maximum']}."
+    return ""
+
+
+def _definition(field: dataclasses.Field[Any]) -> Any:
+    return {
+        "str": flags.DEFINE_string,
+        "int": flags.DEFINE_integer,
+        "float": flags.DEFINE_float,
+        "bool": flags.DEFINE_bool,
+        "list[int]": flags.DEFINE_list,
+    }[str(field.type)]
+
+
+def _value(field: dataclasses.Field[Any], value: Any) -> Any:
+    if field.type != "list[int]":
+        return value
+    if not all(text.strip().isdecimal() and int(text) > 0 for text in value):
+        raise ValueError(
+            f"--{field.name} takes positive integers with commas between them. "
+            f"Received: {','.join(value)}."
+        )
+    return [int(text) for text in value]
