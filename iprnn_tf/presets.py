@@ -78,8 +78,9 @@ def load_preset(source: str | Path, dtype: str = "float32") -> keras.Model:
     """Loads a pretrained model.
 
     Args:
-        source: a name in `PRESETS`; the folder or `.zip` file of a preset; or the address of
-            such a file with its hash, `https://...zip#sha256=...`, which is downloaded once.
+        source: a name in `PRESETS` (a folder of the same name is `./name`); the folder or
+            `.zip` file of a preset; or the address of such a file with its hash,
+            `https://...zip#sha256=...`, which is downloaded once.
         dtype: precision of the layers, such as "mixed_bfloat16".
 
     Raises:
@@ -114,14 +115,14 @@ def locate(source: str | Path) -> Path | zipfile.Path:
     Raises:
         ValueError: if there is none.
     """
+    if str(source) in PRESETS:
+        return _released() / str(source)
     if str(source).startswith(("https://", "http://")):
         source = _download(str(source))
     if Path(source).is_dir():
         return Path(source)
     if zipfile.is_zipfile(source):
         return zipfile.Path(source)
-    if str(source) in PRESETS:
-        return _released() / str(source)
     raise ValueError(
         f"A preset is one of {', '.join(PRESETS)}, a folder or .zip file with a {METADATA}, or "
         f"https://...zip#sha256=... . Received: {str(source)!r}. Check the name, or give a path."

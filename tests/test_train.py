@@ -31,10 +31,11 @@ command_line.run(train.main)
 """
 
 
-def start(arguments, script=("-m", "trainers.train")):
+def start(arguments, script=("-m", "trainers.train"), backend="tensorflow"):
     return subprocess.Popen(
         [sys.executable, *script, *arguments],
         cwd=ROOT,
+        env={**os.environ, "KERAS_BACKEND": backend, "JAX_PLATFORMS": "cpu"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -43,8 +44,8 @@ def start(arguments, script=("-m", "trainers.train")):
     )
 
 
-def finish(arguments, script=("-m", "trainers.train")):
-    process = start(arguments, script)
+def finish(arguments, script=("-m", "trainers.train"), backend="tensorflow"):
+    process = start(arguments, script, backend)
     output, _ = process.communicate(timeout=300)
     return process.returncode, output
 
@@ -141,19 +142,20 @@ def test_training_on_real_digits_beats_both_trivial_baselines(tmp_path):
     assert error["IPRNN"] < 0.9 * error["BlackFrames"]
 
 
-def test_a_killed_run_resumes_to_the_same_weights(tiny_flags, tmp_path):
+@pytest.mark.parametrize("backend", ["tensorflow", pytest.param("jax", marks=pytest.mark.slow)])
+def test_a_killed_run_resumes_to_the_same_weights(tiny_flags, tmp_path, backend):
     flags = [*tiny_flags, "--steps=12", "--steps_per_epoch=2", "--ema_momentum=0.9"]
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     quickly = ("-c", WITHOUT_REPORT)
-    assert finish([*flags, f"--output={whole}"], quickly)[0] == 0
+    assert finish([*flags, f"--output={whole}"], quickly, backend)[0] == 0
 
-    process = start([*flags, f"--output={killed}"], quickly)
+    process = start([*flags, f"--output={killed}"], quickly, backend)
     wait_for_a_checkpoint(killed, process)
     process.send_signal(signal.SIGKILL)
     process.communicate()
     assert last_state(killed)[0] < 6
 
-    status, output = finish([f"--resume={killed}"], quickly)
+    status, output = finish([f"--resume={killed}"], quickly, backend)
     assert status == 0, output
     (_, expected), (_, found) = last_state(whole), last_state(killed)
     assert set(expected) == set(found)

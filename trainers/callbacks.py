@@ -179,7 +179,7 @@ class StopOnNonFiniteLoss(keras.callbacks.Callback):
 
 
 class Filmstrips(keras.callbacks.Callback):
-    """Shows in TensorBoard what the model predicts after each epoch.
+    """Shows in TensorBoard what the model predicts at each validation, with its weights.
 
     Args:
         folder: where TensorBoard's events go.
@@ -191,11 +191,15 @@ class Filmstrips(keras.callbacks.Callback):
         super().__init__()
         self.context = context
         self.targets = targets
+        self._epoch = 0
         self._writer = tf.summary.create_file_writer(str(folder))
 
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self._epoch = epoch
+
+    def on_test_end(self, logs: Any = None) -> None:
         predictions = ops.convert_to_numpy(self.model.rollout(self.context, self.targets.shape[1]))
         picture = filmstrips(self.context, self.targets, predictions)
         with self._writer.as_default():
-            tf.summary.image("context, target, prediction", picture[None], step=epoch)
+            tf.summary.image("context, target, prediction", picture[None], step=self._epoch)
         self._writer.flush()

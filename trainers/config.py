@@ -216,8 +216,8 @@ CONFIGS = {
         learning_rate=1e-3,
         warmup_steps=1000,
         steps_per_epoch=100,
-        validation_every=10,
-        validation_sequences=1000,
+        validation_every=20,
+        validation_sequences=500,
     ),
 }
 

@@ -123,10 +123,9 @@ def load_model(source: str | Path) -> VideoPredictor:
 
 def is_preset(source: str | Path) -> bool:
     """Whether this names a preset, rather than a run directory or a `.keras` file."""
-    path = Path(source)
-    if path.exists():
-        return path.suffix == ".zip" or (path / METADATA).exists()
-    return str(source) in PRESETS or str(source).startswith("http")
+    if str(source) in PRESETS or str(source).startswith(("https://", "http://")):
+        return True
+    return Path(source).suffix == ".zip" or (Path(source) / METADATA).exists()
 
 
 def config_of(source: str | Path) -> TrainingConfig | None:

@@ -32,7 +32,7 @@ from trainers.precision import fastest_precision, has_gpu
 from trainers.run_directory import RunDirectory, load_model
 from trainers.settings import define_flags
 
-SHOWN_SEQUENCES = 4
+SHOWN_SEQUENCES = 10
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -141,8 +141,8 @@ def train(config: TrainingConfig, run: RunDirectory) -> float:
         verbose=command_line.progress(),
         callbacks=[
             StopOnNonFiniteLoss(),
+            _filmstrips(config, run),  # Before the averaged weights go.
             best_model,
-            _filmstrips(config, run),
             keras.callbacks.TensorBoard(
                 run.path, histogram_freq=int(config.histograms), write_graph=False
             ),
