@@ -20,6 +20,9 @@ class FrameError(keras.losses.Loss):
     gradients do.
 
         error(b, t) = sum_hwc (y_pred - y_true)^2 + absolute_weight * sum_hwc |y_pred - y_true|
+        loss = mean_b sum_t w(t) error(b, t) / sum_t w(t)
+
+    where w is `warm_up_weight` for the outputs over the context and 1 for the last `horizon`.
 
     Args:
         absolute_weight: weight of the absolute error; E3D-LSTM, for one, adds both up.
@@ -43,11 +46,16 @@ class FrameError(keras.losses.Loss):
         **kwargs: Any,
     ) -> None:
         super().__init__(name=name, **kwargs)
-        if absolute_weight < 0 or warm_up_weight < 0 or (warm_up_weight != 1 and horizon is None):
+        if not (absolute_weight >= 0 and warm_up_weight >= 0):
             raise ValueError(
-                "Weights of errors are not negative, and leaving out warm-up needs the horizon. "
-                f"Received: absolute_weight={absolute_weight}, warm_up_weight={warm_up_weight}, "
-                f"horizon={horizon}. Give weights >= 0 and the number of predicted frames."
+                "Weights of errors are zero or positive. Received: "
+                f"absolute_weight={absolute_weight}, warm_up_weight={warm_up_weight}. "
+                "Leave them out for the squared error of all outputs."
+            )
+        if warm_up_weight != 1 and horizon is None:
+            raise ValueError(
+                "The warm-up is all outputs but the last `horizon`. Received: "
+                f"warm_up_weight={warm_up_weight}, horizon=None. Give the horizon too."
             )
         self.absolute_weight = absolute_weight
         self.warm_up_weight = warm_up_weight
@@ -60,7 +68,12 @@ class FrameError(keras.losses.Loss):
             total = total + self.absolute_weight * ops.sum(ops.abs(error), axis=(2, 3, 4))
         if self.horizon is None or self.warm_up_weight == 1:
             return total
-        warm_up = max(total.shape[1] - self.horizon, 0)
+        warm_up = total.shape[1] - self.horizon
+        if warm_up < 0:
+            raise ValueError(
+                "There are at least as many outputs as predictions. Received: frames of shape "
+                f"{tuple(y_pred.shape)}, horizon={self.horizon}. Lower the horizon of the loss."
+            )
         weights = [self.warm_up_weight] * warm_up + [1.0] * self.horizon
         return total * ops.convert_to_tensor(weights, "float32") * (len(weights) / sum(weights))
 

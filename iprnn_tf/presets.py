@@ -4,19 +4,20 @@ A preset is a folder, or a `.zip` of its files, of
 
     config.json         the model's class and configuration
     model.weights.h5    its weights, in 16 bits
-    metadata.json       where they come from, what they reach, and the hash of the file above
+    metadata.json       where they come from, what they reach, and the hashes of the files above
 
-Loading reads JSON and arrays only: nothing in a preset is ever executed.
+Loading reads JSON and arrays only: there are no pickles and no code in a preset.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import shutil
+import re
 import tempfile
 import urllib.parse
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from importlib import resources
 from pathlib import Path
@@ -24,10 +25,11 @@ from typing import Any
 
 import keras
 
-from iprnn_tf.files import replacing
+from iprnn_tf.files import replacing, write_json
 
 CONFIG, WEIGHTS, METADATA = "config.json", "model.weights.h5", "metadata.json"
 STORED_DTYPE = "float16"
+HASHES = "sha256"  # Their place in the metadata.
 
 
 class ReleasedPresets(Mapping[str, dict[str, Any]]):
@@ -39,13 +41,16 @@ class ReleasedPresets(Mapping[str, dict[str, Any]]):
         return read_metadata(_released() / name)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(sorted(path.name for path in _released().iterdir() if path.is_dir()))
+        return iter(sorted(path.parent.name for path in _released().glob(f"*/{METADATA}")))
 
     def __len__(self) -> int:
         return len(list(iter(self)))
 
 
 PRESETS = ReleasedPresets()
+
+# What damaged, encrypted or exotic .zip files raise when they are read.
+_UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)
 
 
 def _released() -> Path:
@@ -58,7 +63,7 @@ def save_preset(model: keras.Model, folder: Path, metadata: dict[str, Any]) -> N
     Args:
         model: a video predictor.
         folder: where to; a preset that is there is replaced.
-        metadata: what people should know; the hash of the weights is added.
+        metadata: what people should know; the hashes of the files are added.
 
     Raises:
         OSError: if it can't be written.
@@ -69,9 +74,22 @@ def save_preset(model: keras.Model, folder: Path, metadata: dict[str, Any]) -> N
     with replacing(folder / WEIGHTS) as temporary:
         # Keras insists on the suffix, which the temporary file shares.
         stored.save_weights(temporary)
-    _write(folder / CONFIG, {"class_name": type(model).__name__, "config": config})
-    digest = _digest((folder / WEIGHTS).read_bytes())
-    _write(folder / METADATA, {**metadata, "weights_sha256": digest})
+    write_json(folder / CONFIG, {"class_name": type(model).__name__, "config": config})
+    hashes = {name: _digest((folder / name).read_bytes()) for name in (CONFIG, WEIGHTS)}
+    write_json(folder / METADATA, {**metadata, HASHES: hashes})
+
+
+def pack(folder: Path) -> tuple[Path, str]:
+    """Writes the `.zip` file of a preset beside its folder, to be put behind an address.
+
+    Returns:
+        The file, and its hash for the end of the address: `#sha256=...`.
+    """
+    packed = folder.with_name(f"{folder.name}.zip")
+    with replacing(packed) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+        for name in (CONFIG, WEIGHTS, METADATA):
+            archive.write(folder / name, name)
+    return packed, _digest(packed.read_bytes())
 
 
 def load_preset(source: str | Path, dtype: str = "float32") -> keras.Model:
@@ -87,15 +105,9 @@ def load_preset(source: str | Path, dtype: str = "float32") -> keras.Model:
         ValueError: if there is no such preset, or its files are damaged or don't fit together.
     """
     folder = locate(source)
-    metadata = read_metadata(folder)
-    weights = _read(folder, WEIGHTS)
-    if _digest(weights) != metadata.get("weights_sha256"):
-        raise ValueError(
-            f"The weights of a preset have the hash that its {METADATA} names. Received: "
-            f"{source} with {_digest(weights)} instead of {metadata.get('weights_sha256')}. "
-            "The file is damaged or was changed: get the preset again."
-        )
-    model = _create(folder, dtype)
+    hashes = read_metadata(folder).get(HASHES)
+    config, weights = _checked(folder, CONFIG, hashes), _checked(folder, WEIGHTS, hashes)
+    model = _create(folder, config, dtype)
     with tempfile.TemporaryDirectory() as temporary:
         file = Path(temporary) / WEIGHTS
         file.write_bytes(weights)
@@ -122,7 +134,7 @@ def locate(source: str | Path) -> Path | zipfile.Path:
     if Path(source).is_dir():
         return Path(source)
     if zipfile.is_zipfile(source):
-        return zipfile.Path(source)
+        return _opened(Path(source))
     raise ValueError(
         f"A preset is one of {', '.join(PRESETS)}, a folder or .zip file with a {METADATA}, or "
         f"https://...zip#sha256=... . Received: {str(source)!r}. Check the name, or give a path."
@@ -138,9 +150,30 @@ def read_metadata(folder: Path | zipfile.Path) -> dict[str, Any]:
     return _read_json(folder, METADATA)
 
 
-def _create(folder: Path | zipfile.Path, dtype: str) -> keras.Model:
-    content = _read_json(folder, CONFIG)
+def _opened(file: Path) -> zipfile.Path:
     try:
+        return zipfile.Path(file)
+    except zipfile.BadZipFile as error:
+        raise ValueError(
+            f"A preset may be a .zip file. Received: {file}, which is damaged ({error}). "
+            "Get it again."
+        ) from error
+
+
+def _checked(folder: Path | zipfile.Path, name: str, hashes: Any) -> bytes:
+    content = _read(folder, name)
+    if not isinstance(hashes, dict) or _digest(content) != hashes.get(name):
+        raise ValueError(
+            f"The files of a preset have the hashes that its {METADATA} names. Received: {folder}, "
+            f"whose {name} has {_digest(content)}, of {hashes}. It is damaged or was changed: get "
+            "the preset again, or write it with save_preset."
+        )
+    return content
+
+
+def _create(folder: Path | zipfile.Path, config: bytes, dtype: str) -> keras.Model:
+    try:
+        content = json.loads(config)
         model_class: Any = keras.saving.get_registered_object(f"iprnn_tf>{content['class_name']}")
         return model_class.from_config({**content["config"], "dtype": dtype})
     except Exception as error:  # Whatever a wrong configuration leads to.
@@ -153,19 +186,21 @@ def _create(folder: Path | zipfile.Path, dtype: str) -> keras.Model:
 
 def _download(address: str) -> Path:
     location, fragment = urllib.parse.urldefrag(address)
-    digest = fragment.removeprefix("sha256=")
-    if len(digest) != 64 or digest == fragment:
+    match = re.fullmatch("sha256=([0-9a-f]{64})", fragment.lower())
+    if not match:
         raise ValueError(
             "The address of a preset ends with #sha256= and the 64 digits of the file's hash. "
             f"Received: {address}. Ask for the hash where you found the address."
         )
+    digest = match[1]
     try:
-        return Path(
-            keras.utils.get_file(
-                f"{digest}.zip", location, cache_subdir="iprnn_tf",
-                file_hash=digest, hash_algorithm="sha256",
-            )
-        )  # fmt: skip
+        file = keras.utils.get_file(
+            f"{digest}.zip",
+            location,
+            cache_subdir="iprnn_tf",
+            file_hash=digest,
+            hash_algorithm="sha256",
+        )
     except ValueError as error:
         raise ValueError(
             f"The file at {location} must have the hash in the address. Received: another file "
@@ -176,11 +211,7 @@ def _download(address: str) -> Path:
             f"The address of a preset must be reachable. Received: {location} ({error}). "
             "Check the address and the network."
         ) from error
-
-
-def _write(path: Path, content: dict[str, Any]) -> None:
-    with replacing(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=2) + "\n")
+    return Path(file)
 
 
 def _read_json(folder: Path | zipfile.Path, name: str) -> dict[str, Any]:
@@ -194,7 +225,7 @@ def _read_json(folder: Path | zipfile.Path, name: str) -> dict[str, Any]:
 def _read(folder: Path | zipfile.Path, name: str) -> bytes:
     try:
         return (folder / name).read_bytes()
-    except (OSError, KeyError, zipfile.BadZipFile) as error:
+    except (*_UNREADABLE, OSError, KeyError) as error:
         raise _damaged(folder, name, error) from error
 
 
@@ -208,10 +239,3 @@ def _damaged(folder: Path | zipfile.Path, name: str, error: Exception) -> ValueE
 
 def _digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
-
-
-def pack(folder: Path) -> Path:
-    """Writes the `.zip` file of a preset beside its folder, to be put behind an address."""
-    with replacing(folder.with_suffix(".zip")) as temporary:
-        shutil.make_archive(str(temporary.with_suffix("")), "zip", folder)
-    return folder.with_suffix(".zip")

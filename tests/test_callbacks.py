@@ -95,6 +95,21 @@ def test_weights_that_are_no_numbers_never_replace_a_good_state(model, tmp_path)
     assert [path.name for path in (tmp_path / "states").iterdir()] == ["00000001"]
 
 
+def test_the_seconds_of_a_run_add_up_over_its_pieces(model, tmp_path, monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr(callbacks.time, "monotonic", lambda: now[0])
+    for total in (5.0, 10.0):
+        now[0] += 1000.0
+        state = TrainingState(tmp_path / "states", BestModel(tmp_path / "model.keras"), seconds=0)
+        state.restore(model)
+        state.set_model(model)
+        state.set_params({"epochs": 9})
+        state.on_train_begin()
+        now[0] += 5.0
+        state.on_epoch_end(int(total))
+        assert state.trained_seconds == total
+
+
 def test_the_state_is_split_into_files_of_limited_size(model, tmp_path, monkeypatch):
     monkeypatch.setattr(callbacks, "PART_BYTES", 20)
     state = TrainingState(tmp_path / "states", BestModel(tmp_path / "model.keras"), seconds=0)
@@ -118,7 +133,7 @@ def test_a_kill_between_two_states_leaves_the_newer_one(model, tmp_path):
     state = TrainingState(tmp_path / "states", BestModel(tmp_path / "model.keras"), seconds=0)
     state.save(model, epochs=9)
     shutil.copytree(tmp_path / "states" / "00000009", tmp_path / "states" / "00000008")
-    shutil.copytree(tmp_path / "states" / "00000009", tmp_path / "states" / ".unfinished.00000010")
+    shutil.copytree(tmp_path / "states" / "00000009", tmp_path / "states" / ".unfinished.00000011")
     assert state.restore(model) == 9
     state.save(model, epochs=10)
     assert [path.name for path in (tmp_path / "states").iterdir()] == ["00000010"]

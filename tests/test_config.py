@@ -46,6 +46,17 @@ def test_the_learning_rate_warms_up_to_its_peak_and_decays_to_zero():
     assert at == pytest.approx([0, 0.25, 0.5, 0.25, 0], abs=1e-3)
 
 
+def test_a_part_of_the_peak_may_be_left_at_the_end():
+    config = TrainingConfig(steps=1000, learning_rate=0.5, final_learning_rate=0.2)
+    assert float(config.build_optimizer()._learning_rate(1000)) == pytest.approx(0.1)
+
+
+def test_the_loss_weighs_as_the_settings_say():
+    config = TrainingConfig(absolute_weight=2.0, warm_up_weight=0.5, horizon=7)
+    loss = config.build_loss()
+    assert (loss.absolute_weight, loss.warm_up_weight, loss.horizon) == (2.0, 0.5, 7)
+
+
 def test_warm_up_takes_at_most_a_tenth():
     rate = TrainingConfig(steps=100, warmup_steps=200, learning_rate=1.0).build_optimizer()
     assert float(rate._learning_rate(10)) == pytest.approx(1.0)

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 
-from iprnn_tf.data import toronto
+from iprnn_tf.data import moving_mnist, toronto
 from iprnn_tf.metrics import SSIM_MODES
 from trainers import evaluate
 
@@ -64,10 +64,10 @@ def test_a_wrong_model_is_named(tiny_run, tmp_path):
     other = tmp_path / "other.keras"
     keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)]).save(other)
     for model, message in {
-        tmp_path / "empty": "--model must be a run directory with a checkpoint",
-        tmp_path / "nowhere": "--model must be a run directory with a checkpoint, or a .keras file",
+        tmp_path / "empty": "A model is a run directory with a checkpoint",
+        tmp_path / "nowhere": "a run directory with a checkpoint, a .keras file or a preset",
         damaged: "can't be read as a Keras model",
-        other: "must hold an iprnn_tf.VideoPredictor",
+        other: "A model is an iprnn_tf.VideoPredictor",
     }.items():
         with pytest.raises(ValueError, match=message):
             evaluate.main([f"--model={model}"])
@@ -76,7 +76,8 @@ def test_a_wrong_model_is_named(tiny_run, tmp_path):
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        ([], "--model is needed"),
+        (["--preset=iprnn_small_moving_mnist"], "Received: both"),
+        ([], "neither. Give one; presets are iprnn"),
         (["--split=dev"], "validation|test"),
         (["--data_file=x.npy", "--protocol=svg"], "--data_file names all there is"),
         (["--ssim_modes=best"], "--ssim_modes are among .*Received: best"),
@@ -89,3 +90,22 @@ def test_a_wrong_flag_is_answered_with_its_rule(tiny_run, flags, message):
     model = [f"--model={tiny_run}"] if flags else []
     with pytest.raises(ValueError, match=message):
         evaluate.main([*model, *flags])
+
+
+def test_an_unknown_preset_is_answered_with_the_known_ones():
+    with pytest.raises(ValueError, match=r"--preset is one of .*iprnn_small_moving_mnist"):
+        evaluate.main(["--preset=iprnn_imagenet"])
+
+
+def test_a_preset_is_measured_by_name_and_its_results_lie_apart(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(moving_mnist.NUM_SEQUENCES, "test", 4)
+    evaluate.main(["--preset=iprnn_small_moving_mnist", "--protocol=svg", "--ssim_modes=uint8"])
+    [output] = tmp_path.rglob("*.json")
+    assert output.relative_to(tmp_path).parts == (
+        "runs",
+        "presets",
+        "iprnn_small_moving_mnist",
+        "evaluation-test-svg.json",
+    )
+    assert json.loads(output.read_text())["data"] == "mnist (svg), test split"

@@ -74,9 +74,18 @@ def test_without_warm_up_all_outputs_count():
 
 
 @pytest.mark.parametrize(
-    "arguments",
-    [{"absolute_weight": -1.0}, {"warm_up_weight": -1.0, "horizon": 2}, {"warm_up_weight": 0.0}],
+    ("arguments", "message"),
+    [
+        ({"absolute_weight": -1.0}, "zero or positive"),
+        ({"warm_up_weight": float("nan"), "horizon": 2}, "zero or positive"),
+        ({"warm_up_weight": 0.0}, "Give the horizon too"),
+    ],
 )
-def test_wrong_weights_are_refused(arguments):
-    with pytest.raises(ValueError, match="needs the horizon"):
+def test_wrong_weights_are_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
         FrameError(**arguments)
+
+
+def test_fewer_outputs_than_predictions_are_refused():
+    with pytest.raises(ValueError, match="Lower the horizon"):
+        FrameError(warm_up_weight=0.5, horizon=TIME + 1)(grey(0.0), grey(1.0))

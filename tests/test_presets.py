@@ -1,7 +1,9 @@
 """Presets: what is stored, what is refused, and that every released one is what it says."""
 
 import functools
+import hashlib
 import http.server
+import itertools
 import json
 import shutil
 import threading
@@ -17,7 +19,7 @@ from iprnn_tf import IPRNN, CopyLastFrame, STGRUCell, VideoPredictor
 from iprnn_tf.data import MovingMNIST
 from iprnn_tf.data.windows import evaluation_batches
 from iprnn_tf.metrics import SquaredError
-from iprnn_tf.presets import CONFIG, METADATA, PRESETS, WEIGHTS, pack, save_preset
+from iprnn_tf.presets import CONFIG, HASHES, METADATA, PRESETS, WEIGHTS, pack, save_preset
 
 FIXTURES = Path(__file__).parent / "fixtures"
 RELEASED = Path(iprnn_tf.__file__).parent / "pretrained"
@@ -76,7 +78,7 @@ def test_the_precision_is_the_loaders_choice(folder):
 
 
 def test_a_zip_file_and_the_base_class_will_do(model, folder):
-    packed = pack(folder)
+    packed, _ = pack(folder)
     assert packed.name == "tiny.zip"
     loaded = VideoPredictor.from_preset(packed)
     assert isinstance(loaded, IPRNN)
@@ -87,7 +89,7 @@ def test_a_zip_file_and_the_base_class_will_do(model, folder):
 def _address(folder, monkeypatch, tmp_path):
     """Where a server of this machine offers the preset, without its hash."""
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
-    packed = pack(folder)
+    packed, _ = pack(folder)
 
     class Quiet(http.server.SimpleHTTPRequestHandler):
         def log_message(self, *args):
@@ -100,15 +102,11 @@ def _address(folder, monkeypatch, tmp_path):
         server.shutdown()
 
 
-def hash_of(path):
-    return keras.src.utils.file_utils.hash_file(path)
-
-
 def test_a_preset_is_downloaded_once_and_checked(model, folder, address):
-    digest = hash_of(folder.with_suffix(".zip"))
-    loaded = IPRNN.from_preset(f"{address}#sha256={digest}")
+    packed, digest = pack(folder)
+    loaded = IPRNN.from_preset(f"{address}#sha256={digest.upper()}")
     np.testing.assert_allclose(loaded.get_weights()[0], rounded(model)[0], atol=1e-7)
-    folder.with_suffix(".zip").unlink()
+    packed.unlink()
     IPRNN.from_preset(f"{address}#sha256={digest}")
 
 
@@ -117,7 +115,9 @@ def test_a_download_with_another_hash_is_refused(address):
         IPRNN.from_preset(f"{address}#sha256={'0' * 64}")
 
 
-@pytest.mark.parametrize("fragment", ["", "#sha256=", "#sha256=12ab", f"#md5={'0' * 64}"])
+@pytest.mark.parametrize(
+    "fragment", ["", "#sha256=", "#sha256=12ab", f"#sha256={'x' * 64}", f"#md5={'0' * 64}"]
+)
 def test_an_address_without_a_hash_is_refused(fragment):
     with pytest.raises(ValueError, match="ends with #sha256="):
         IPRNN.from_preset(f"https://example.org/tiny.zip{fragment}")
@@ -129,11 +129,10 @@ def test_an_address_that_offers_nothing_is_named(address):
         IPRNN.from_preset(f"{missing}#sha256={'0' * 64}")
 
 
-@pytest.mark.parametrize("name", ["iprnn_imagenet", "../presets", "", "tests"])
+@pytest.mark.parametrize("name", ["iprnn_imagenet", "../pretrained", "no/such/folder.zip"])
 def test_an_unknown_preset_is_answered_with_the_known_ones(name):
-    with pytest.raises(ValueError, match=r"A preset is ") as error:
-        IPRNN.from_preset(name or "no/such/folder")
-    assert all(known in str(error.value) for known in PRESETS) or name == "tests"
+    with pytest.raises(ValueError, match=r"A preset is one of .*iprnn_small_moving_mnist"):
+        IPRNN.from_preset(name)
 
 
 def truncate(folder):
@@ -150,7 +149,7 @@ def tamper(folder):
 @pytest.mark.parametrize("damage", [truncate, tamper])
 def test_damaged_weights_are_refused(folder, damage):
     damage(folder)
-    with pytest.raises(ValueError, match="The file is damaged or was changed"):
+    with pytest.raises(ValueError, match="It is damaged or was changed"):
         IPRNN.from_preset(folder)
 
 
@@ -161,10 +160,22 @@ def test_a_missing_file_is_named(folder, name):
         IPRNN.from_preset(folder)
 
 
-def rewrite_config(folder, **changes):
+def rewrite_config(folder, honestly=True, **changes):
+    """Changes the configuration, and its hash with it if that is done honestly."""
     content = json.loads((folder / CONFIG).read_text())
     content["config"] |= changes.pop("config", {})
     (folder / CONFIG).write_text(json.dumps({**content, **changes}))
+    metadata = json.loads((folder / METADATA).read_text())
+    if honestly:
+        metadata[HASHES][CONFIG] = hashlib.sha256((folder / CONFIG).read_bytes()).hexdigest()
+    (folder / METADATA).write_text(json.dumps(metadata))
+
+
+@pytest.mark.parametrize("config", [{"num_layers": 1}, {"skips": True}, {"horizon": 4}])
+def test_a_configuration_that_was_changed_is_refused(folder, config):
+    rewrite_config(folder, honestly=False, config=config)
+    with pytest.raises(ValueError, match=rf"whose {CONFIG} has .* It is damaged or was changed"):
+        IPRNN.from_preset(folder)
 
 
 @pytest.mark.parametrize("config", [{"num_layers": 3}, {"image_shape": [12, 8, 3]}])
@@ -174,11 +185,39 @@ def test_weights_of_another_shape_are_refused(folder, config):
         IPRNN.from_preset(folder)
 
 
-@pytest.mark.parametrize("changes", [{"class_name": "Lambda"}, {"config": {"surprise": 1}}])
+def lambda_cell(folder):
+    """A configuration with code in it."""
+    cell = json.loads((folder / CONFIG).read_text())["config"]["cell"]
+    layer = keras.saving.serialize_keras_object(keras.layers.Lambda(lambda x: x + 1))
+    cell["config"]["normalization"] = layer
+    return {"config": {"cell": cell}}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"class_name": "Lambda"}, {"config": {"surprise": 1}}, lambda_cell],
+    ids=["class", "argument", "code"],
+)
 def test_a_configuration_of_no_known_model_is_refused(folder, changes):
-    rewrite_config(folder, **changes)
+    rewrite_config(folder, **(changes(folder) if callable(changes) else changes))
     with pytest.raises(ValueError, match="describes a model of this version"):
         IPRNN.from_preset(folder)
+
+
+@pytest.mark.parametrize("damage", ["cut", "flip"])
+def test_a_damaged_zip_file_is_refused(folder, damage):
+    packed, _ = pack(folder)
+    content = bytearray(packed.read_bytes())
+    content[200] ^= 255
+    packed.write_bytes(content if damage == "flip" else content[: len(content) // 2])
+    with pytest.raises(ValueError, match=r"A preset is|The files of a preset"):
+        IPRNN.from_preset(packed)
+
+
+def test_a_keras_file_is_not_taken_for_a_preset(model, tmp_path):
+    model.save(tmp_path / "model.keras")
+    with pytest.raises(ValueError, match="or write it with save_preset"):
+        IPRNN.from_preset(tmp_path / "model.keras")
 
 
 @pytest.mark.parametrize("content", ["", "[1, 2]", "{"])
@@ -193,20 +232,29 @@ def test_a_preset_of_another_class_is_refused(folder):
         CopyLastFrame.from_preset(folder)
 
 
-def test_a_full_disk_leaves_a_preset_that_says_it_is_damaged(model, folder, monkeypatch):
-    def full(descriptor):
-        raise OSError("No space left on device")
+@pytest.mark.parametrize("written", [0, 1, 2])
+def test_a_full_disk_never_leaves_a_mixture_of_two_presets(model, folder, monkeypatch, written):
+    calls = itertools.count()
 
-    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    def full(descriptor):
+        if next(calls) >= written:
+            raise OSError("No space left on device")
+
+    expected = IPRNN.from_preset(folder).get_weights()
     monkeypatch.setattr("os.fsync", full)
     with pytest.raises(OSError, match="No space left"):
         save_preset(IPRNN.from_config(model.get_config()), folder, {})
-    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    monkeypatch.undo()
+    if written:
+        with pytest.raises(ValueError, match="It is damaged or was changed"):
+            IPRNN.from_preset(folder)
+    else:
+        np.testing.assert_array_equal(IPRNN.from_preset(folder).get_weights()[0], expected[0])
 
 
 def test_the_released_presets_are_listed_with_their_metadata():
     assert "iprnn_small_moving_mnist" in IPRNN.presets
-    assert len(IPRNN.presets) == len(list(IPRNN.presets))
+    assert set(IPRNN.presets) == {folder.name for folder in RELEASED.iterdir()}
     assert "no_such_preset" not in IPRNN.presets
 
 
@@ -214,7 +262,7 @@ def test_the_released_presets_are_listed_with_their_metadata():
 def test_a_released_preset_is_complete(name):
     metadata = PRESETS[name]
     assert metadata["name"] == name
-    assert {"description", "license", "training", "results", "check", "reproduce"} <= set(metadata)
+    assert {"description", "license", "training", "results", "check"} <= set(metadata)
     model = IPRNN.from_preset(name)
     assert model.count_params() == metadata["weights"] <= 4_500_000
     for result in metadata["results"]:

@@ -1,14 +1,19 @@
 """From a run directory to a preset, and on from it."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
+from absl import flags
 
 from iprnn_tf import IPRNN
 from iprnn_tf.presets import METADATA
 from trainers import evaluate, release, train
+from trainers.config import TrainingConfig, resolve
+from trainers.fitting import start_from
 from trainers.run_directory import load_model
+from trainers.settings import define_flags
 
 
 @pytest.fixture(scope="module", name="preset")
@@ -24,7 +29,7 @@ def test_a_released_run_says_where_it_comes_from_and_what_it_reaches(preset, tin
     assert metadata["weights"] == load_model(tiny_run).count_params()
     assert metadata["training"]["config"]["filters"] == 4
     assert metadata["training"]["sequences"] == 16
-    assert metadata["training"]["minutes"] > 0
+    assert metadata["training"]["seconds"] > 0
     assert {"cpu_cores", "commit", "versions"} <= set(metadata["training"])
     [result] = metadata["results"]
     assert result["protocol"] == "canonical"
@@ -44,18 +49,49 @@ def test_a_preset_is_loaded_measured_and_trained_further(preset, tiny_flags, tmp
     measured = json.loads(output.read_text())
     assert measured["context_frames"] == 3  # As in training.
 
-    tuned = tmp_path / "tuned"
-    flags = [f"--init_from={preset}", "--steps=1", "--learning_rate=1e-9", f"--output={tuned}"]
-    train.main([*tiny_flags, *flags])
+    tuned, copy = tmp_path / "tuned", shutil.copytree(preset, tmp_path / "copy")
+    flags = [f"--init_from={copy}", "--steps=1", "--learning_rate=1e-9", f"--output={tuned}"]
+    train.main([*tiny_flags, "--mixed_precision=bfloat16", *flags])
+    shutil.rmtree(copy)
+    train.main([f"--resume={tuned}"])  # Which needs its own state alone.
     for before, after in zip(loaded.get_weights(), load_model(tuned).get_weights(), strict=True):
         np.testing.assert_allclose(after, before, atol=1e-6)
 
 
 def test_pretrained_weights_of_another_architecture_are_refused(preset, tiny_flags, tmp_path):
     flags = [f"--init_from={preset}", "--filters=5", "--noskips", f"--output={tmp_path / 'run'}"]
-    with pytest.raises(ValueError, match=r"where skips is True, filters is 4"):
+    with pytest.raises(ValueError, match=r"where skips is True, .*filters is 4\. Set these"):
         train.main([*tiny_flags, *flags])
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("flag", "message"),
+    [
+        ("--update_bias=1", r"where update_bias is 0\.0\."),
+        ("--normalization=standard", r"where normalization is none\."),
+        ("--use_bias", r"where use_bias is False\."),
+    ],
+)
+def test_what_owns_no_weights_counts_too(preset, tiny_flags, tmp_path, flag, message):
+    flags = [f"--init_from={preset}", flag, f"--output={tmp_path / 'run'}"]
+    with pytest.raises(ValueError, match=message):
+        train.main([*tiny_flags, *flags])
+
+
+def test_a_run_of_every_normalisation_is_gone_on_from(tiny_flags, tmp_path):
+    settings = [flag for flag in tiny_flags if not flag.startswith("--config")]
+    for name in ("standard", "group", "author"):
+        config = resolved(*settings, f"--normalization={name}")
+        config.build_model().save(tmp_path / f"{name}.keras")
+        start_from(str(tmp_path / f"{name}.keras"), config.build_model())
+
+
+def resolved(*arguments):
+    values = flags.FlagValues()
+    define_flags(TrainingConfig, values)
+    values(["", *arguments])
+    return resolve("small", values)
 
 
 def test_an_unknown_start_is_refused(tiny_flags, tmp_path):
@@ -67,7 +103,7 @@ def test_an_unknown_start_is_refused(tiny_flags, tmp_path):
 
 @pytest.mark.parametrize("arguments", [[], ["--model=runs/x"], ["--output=x"]])
 def test_model_and_output_are_needed(arguments):
-    with pytest.raises(ValueError, match=r"--model .* and --output .* are needed"):
+    with pytest.raises(ValueError, match=r"A release takes --model .* and --output"):
         release.main(arguments)
 
 
@@ -76,3 +112,17 @@ def test_a_protocol_that_is_none_is_refused_before_anything_is_written(tiny_run,
     with pytest.raises(ValueError, match="--protocol: One of canonical, svg"):
         release.main([f"--model={tiny_run}", f"--output={output}", "--protocols=pong"])
     assert not output.exists()
+
+
+def test_an_output_that_holds_something_else_is_spared(tiny_run):
+    before = (tiny_run / "config.json").read_bytes()
+    with pytest.raises(ValueError, match="which holds something else"):
+        release.main([f"--model={tiny_run}", f"--output={tiny_run}"])
+    assert (tiny_run / "config.json").read_bytes() == before
+
+
+def test_a_run_that_is_not_finished_is_not_released(tiny_run, tmp_path):
+    run = shutil.copytree(tiny_run, tmp_path / "run")
+    (run / "metrics.json").unlink()
+    with pytest.raises(ValueError, match=rf"Finish it: .*--resume={run}"):
+        release.main([f"--model={run}", f"--output={tmp_path / 'preset'}"])

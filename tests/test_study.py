@@ -42,7 +42,7 @@ def _trained(monkeypatch):
 
     def train(arm, config, validation_sequences):
         trained.append((arm.answer, config.seed))
-        return {**run(arm.question, arm.answer, config.seed, 90.0), "config": vars(config)}
+        return {"mse": 90.0, "seconds": 1.0}
 
     monkeypatch.setattr(study, "_train", train)
     monkeypatch.setattr(study, "fastest_precision", lambda: "float32")
@@ -50,15 +50,27 @@ def _trained(monkeypatch):
 
 
 def test_finished_runs_are_not_repeated(trained, tmp_path, capsys):
-    flags = [f"--output={tmp_path / 'study.json'}", "--only=baseline,optimizer"]
+    flags = [f"--output={tmp_path / 'study.json'}", "--only=optimizer"]
     study.main([*flags, "--seeds=1"])
     assert len(trained) == 3
     study.main([*flags, "--seeds=2"])
     assert [seed for _, seed in trained] == [0, 0, 0, 1, 1, 1]
     study.main([*flags, "--seeds=2", "--sequences=80"])
     assert len(trained) == 12
-    assert len(json.loads((tmp_path / "study.json").read_text())["runs"]) == 12
-    assert capsys.readouterr().out.strip().endswith(str(tmp_path / "study.json"))
+    study.main([*flags, "--seeds=1", "--validation_sequences=50"])
+    assert len(trained) == 15
+    assert len(json.loads((tmp_path / "study.json").read_text())["runs"]) == 15
+    lines = capsys.readouterr().out.strip().splitlines()
+    assert lines[-1] == f"Written to {tmp_path / 'study.json'}"
+    assert [line.split()[0] for line in lines[-5:-2]] == ["baseline", "optimizer", "optimizer"]
+
+
+def test_a_file_that_is_no_study_is_refused_and_spared(trained, tmp_path):
+    path = tmp_path / "study.json"
+    path.write_text('{"runs": [1]}')
+    with pytest.raises(ValueError, match="--output is a file of this program, or new"):
+        study.main([f"--output={path}"])
+    assert path.read_text() == '{"runs": [1]}'
 
 
 def test_every_arm_trains_on_the_same_number_of_sequences_and_differs_from_the_baseline():
@@ -69,16 +81,17 @@ def test_every_arm_trains_on_the_same_number_of_sequences_and_differs_from_the_b
         assert config != baseline[1] or arm.change
 
 
-def test_an_arm_is_really_trained(tmp_path, monkeypatch, tiny_run, capsys):
+def test_an_arm_is_really_trained(tmp_path, monkeypatch):
     small = study.CONFIGS["small"]
     tiny = {"kernel_size": 1, "num_layers": 1, "context_frames": 2, "horizon": 2}
     monkeypatch.setitem(study.CONFIGS, "small", type(small)(**{**vars(small), **tiny}))
     output = tmp_path / "study.json"
     flags = ["--only=output", "--sequences=80", "--seeds=1", "--validation_sequences=2"]
     study.main([f"--output={output}", *flags])
-    [result] = json.loads(output.read_text())["runs"]
-    assert result["answer"] == "sigmoid"
-    assert 0 < result["mse"] < 4096
+    baseline, sigmoid = json.loads(output.read_text())["runs"]
+    assert sigmoid["answer"] == "sigmoid"
+    assert 0 < sigmoid["mse"] < 4096
+    assert sigmoid["mse"] != baseline["mse"]
 
 
 def test_an_unknown_question_is_refused(tmp_path):

@@ -60,7 +60,8 @@ def main(arguments: Sequence[str]) -> None:
     )
     rows = [_speed(config, precision, values.steps) for precision in PRECISIONS]
     print("\n" + aligned([list(rows[0]), *(list(row.values()) for row in rows)]))
-    print(f"\nPipeline: {_pipeline_rate(config):,.0f} sequences/s of uint8 frames.")
+    print(f"\nPeak memory: {_peak_memory() / 2**30:.1f} GiB.")
+    print(f"Pipeline: {_pipeline_rate(config):,.0f} sequences/s of uint8 frames.")
 
 
 def _define_flags(values: flags.FlagValues) -> None:
@@ -97,7 +98,6 @@ def _speed(config: TrainingConfig, precision: str, steps: int) -> dict[str, str]
         "convolution GFLOP/s": f"{ceiling / 1e9:.0f}",
         "fraction": f"{trained / ceiling:.2f}",
         "of matmul": f"{trained / matmul:.2f}",
-        "peak GiB": f"{_peak_memory() / 2**30:.1f}",
         "ms/streamed frame": f"{1000 * frame:.1f}",
         "its fraction": f"{per_frame / frame / single:.2f}",
     }

@@ -108,12 +108,12 @@ class TrainingState(keras.callbacks.Callback):
         if not all(np.isfinite(array).all() for array in arrays):
             raise FloatingPointError(_NO_NUMBER.format("A weight", "in this epoch"))
         progress = [epochs, self.best_model.best, self.trained_seconds]
-        older = self._folders()
+        older = [*self._folders(), *self.path.glob(".unfinished.*")]
         with new_folder(self.path / f"{epochs:08d}") as folder:
             for index, part in enumerate(_parts([np.array(progress), *arrays])):
                 np.savez(folder / f"{index:03d}.npz", **part)
         for path in older:
-            shutil.rmtree(path)
+            shutil.rmtree(path, ignore_errors=True)  # What a kill left may be gone by now.
 
     def restore(self, model: keras.Model) -> int:
         """Restores the model and its optimizer, and returns the number of finished epochs.
@@ -156,7 +156,7 @@ def _parts(arrays: list[np.ndarray]) -> Iterator[dict[str, Any]]:
 
 def _read_parts(folder: Path) -> list[np.ndarray]:
     arrays: dict[str, np.ndarray] = {}
-    for file in sorted(folder.iterdir()):
+    for file in sorted(folder.glob("*.npz")):
         with file.open("rb") as stream, np.load(stream) as part:
             arrays.update(part)
     return [arrays[str(index)] for index in range(len(arrays))]
@@ -179,7 +179,9 @@ class StopOnNonFiniteLoss(keras.callbacks.Callback):
 
 
 class Filmstrips(keras.callbacks.Callback):
-    """Shows in TensorBoard what the model predicts at each validation, with its weights.
+    """Shows in TensorBoard what the model predicts at each validation.
+
+    Before `BestModel` in the list of callbacks, it predicts with the averaged weights, too.
 
     Args:
         folder: where TensorBoard's events go.

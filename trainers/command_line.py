@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 
+import keras
 import tensorflow as tf
 from absl import flags
 
@@ -32,6 +33,9 @@ def parse(
         rest = values(["", *arguments])[1:]
     except flags.Error as error:
         raise ValueError(f"{error} See --help.") from error
+    if keras.backend.backend() != "tensorflow":
+        # TensorFlow only prepares data then; it must not take the memory of the accelerator.
+        tf.config.set_visible_devices([], "GPU")
     if values.help:
         print(f"{description}\n{values.get_help()}")
         raise SystemExit(0)

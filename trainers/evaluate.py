@@ -73,15 +73,20 @@ def _define_flags(values: flags.FlagValues) -> None:
     flags.DEFINE_integer(
         "batch_size", results.BATCH_SIZE, "Sequences at once.", lower_bound=1, flag_values=values
     )
-    define_string("output", None, "JSON file, by default in the run directory.", flag_values=values)
+    define_string(
+        "output",
+        None,
+        "JSON file, by default in the run directory or runs/presets/.",
+        flag_values=values,
+    )
 
 
 def _source(values: flags.FlagValues) -> str:
     if bool(values.model) == bool(values.preset):
         raise ValueError(
             "--model (a run directory, .keras file or preset) or --preset (by name) is needed. "
-            f"Received: {'both' if values.model else 'neither'}. Give one, such as "
-            f"--preset={next(iter(PRESETS))}."
+            f"Received: {'both' if values.model else 'neither'}. Give one; presets are "
+            f"{', '.join(PRESETS)}."
         )
     if values.preset and values.preset not in PRESETS:
         raise ValueError(
@@ -126,7 +131,7 @@ def _default_output(values: flags.FlagValues, source: str) -> Path:
     model = Path(source)
     folder = model if model.is_dir() else model.parent
     if is_preset(source):  # Maybe inside the package, or no path at all.
-        folder = Path("runs") / model.name.partition("#")[0]
+        folder = Path("runs") / "presets" / model.name.partition("#")[0].removesuffix(".zip")
     data = Path(values.data_file).stem if values.data_file else values.split
     name = "-".join(filter(None, ["evaluation", data, values.protocol])) + ".json"
     return folder / name

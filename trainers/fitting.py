@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from iprnn_tf.metrics import SquaredError
 from iprnn_tf.models import IPRNN, VideoPredictor
-from trainers.config import TrainingConfig
+from trainers.config import NORMALIZATIONS, TrainingConfig
 from trainers.precision import compiles_by_default
 from trainers.run_directory import load_model
 
@@ -23,8 +23,6 @@ TIMED_STEPS = 12  # To fit a run into --max_minutes; the first also builds the g
 def compiled_model(config: TrainingConfig) -> IPRNN:
     """Creates the model, ready to fit."""
     model = config.build_model()
-    if config.init_from:
-        start_from(config.init_from, model)
     model.compile(
         optimizer=config.build_optimizer(),
         loss=config.build_loss(),
@@ -42,9 +40,10 @@ def start_from(source: str, model: IPRNN) -> None:
     """
     pretrained = load_model(source)
     own, wanted = _architecture(model), _architecture(pretrained)
-    if own != wanted or _shapes(model) != _shapes(pretrained):
-        different = {name: value for name, value in wanted.items() if own.get(name) != value}
-        different = different or {"image_shape": pretrained.image_shape}
+    different = {name: value for name, value in wanted.items() if own.get(name) != value}
+    if not different and _shapes(model) != _shapes(pretrained):
+        different = {"image_shape": pretrained.image_shape}
+    if different:
         raise ValueError(
             f"--init_from needs a model of the same architecture. Received: {source}, where "
             f"{', '.join(f'{name} is {value}' for name, value in different.items())}. Set these "
@@ -54,13 +53,31 @@ def start_from(source: str, model: IPRNN) -> None:
 
 
 def _architecture(model: VideoPredictor) -> dict[str, Any]:
-    """What weights depend on beside the frames' shape, in the words of the settings."""
+    """What the weights depend on beside the frames' shape, in the words of the settings."""
     config = model.get_config()
-    config |= config.get("cell", {}).get("config", {})
-    if config.get("normalization"):
-        config["normalization"] = config["normalization"]["class_name"]
+    cell = config.get("cell", {"class_name": "none", "config": {}})
     names = {field.name for field in dataclasses.fields(TrainingConfig)} - {"horizon"}
-    return {name: value for name, value in config.items() if name in names}
+    architecture = {
+        name: value for name, value in (config | cell["config"]).items() if name in names
+    }
+    return {
+        **architecture,
+        "cell": cell["class_name"],
+        "normalization": _normalization_name(cell["config"].get("normalization")),
+    }
+
+
+def _normalization_name(serialized: dict[str, Any] | None) -> str:
+    """The setting that makes such a layer, or else the layer's class."""
+    for name, create in NORMALIZATIONS.items():
+        if _nameless(keras.saving.serialize_keras_object(create())) == _nameless(serialized):
+            return name
+    return str((serialized or {})["class_name"])
+
+
+def _nameless(serialized: dict[str, Any] | None) -> Any:
+    config = (serialized or {}).get("config", {})
+    return [(key, value) for key, value in config.items() if key not in ("name", "dtype")]
 
 
 def _shapes(model: VideoPredictor) -> list[tuple[int, ...]]:

@@ -22,7 +22,7 @@ from absl import flags
 from iprnn_tf.data.windows import evaluation_batches
 from iprnn_tf.metrics import SSIM_MODES, SquaredError
 from iprnn_tf.models import VideoPredictor
-from iprnn_tf.presets import load_preset, pack, save_preset
+from iprnn_tf.presets import METADATA, load_preset, pack, save_preset
 from trainers import command_line, results
 from trainers.config import TrainingConfig
 from trainers.run_directory import RunDirectory, load_model
@@ -35,10 +35,13 @@ def main(arguments: Sequence[str]) -> None:
     values = command_line.parse(__doc__ or "", _define_flags, arguments)
     if not values.model or not values.output:
         raise ValueError(
-            "--model (a run directory) and --output (a folder) are needed. See --help."
+            "A release takes --model (a run directory) and --output (a folder). Received: "
+            f"--model={values.model} --output={values.output}. Give both."
         )
-    run, output = RunDirectory(Path(values.model)), Path(values.output)
-    config = run.read_config()
+    run, output = RunDirectory(Path(values.model)), Path(values.output).resolve()
+    _check_free(output)
+    training, config = _training(run), run.read_config()
+    configs = [dataclasses.replace(config, protocol=protocol) for protocol in values.protocols]
     with tempfile.TemporaryDirectory() as temporary:
         # The weights are measured as they will be loaded: rounded.
         save_preset(load_model(run.path), Path(temporary), {})
@@ -48,14 +51,16 @@ def main(arguments: Sequence[str]) -> None:
         "description": values.description,
         "license": values.license,
         "weights": model.count_params(),
-        "training": _training(run),
-        "results": [_results(model, config, protocol) for protocol in values.protocols],
+        "training": training,
+        "results": [_results(model, config, output.name) for config in configs],
         "check": _check(model, config),
-        "reproduce": f"python -m trainers.evaluate --model={output.name} --split=test",
     }
     save_preset(model, output, metadata)
-    print(f"\nPreset: {output}" + (f" and {pack(output)}" if values.zip else ""))
-    print(f"Next: python -m trainers.evaluate --model={output}")
+    print(f"\nPreset: {output}")
+    if values.zip:
+        packed, digest = pack(output)
+        print(f"To be loaded as https://.../{packed.name}#sha256={digest}: {packed}")
+    print(f"Next: python -m trainers.evaluate --model={values.output}")
 
 
 def _define_flags(values: flags.FlagValues) -> None:
@@ -70,23 +75,43 @@ def _define_flags(values: flags.FlagValues) -> None:
     flags.DEFINE_bool("zip", False, "Also write a .zip file of it.", flag_values=values)
 
 
+def _check_free(output: Path) -> None:
+    if output.is_dir() and any(output.iterdir()) and not (output / METADATA).exists():
+        raise ValueError(
+            "--output must be a new or empty folder, or a preset to replace. "
+            f"Received: {output}, which holds something else. Choose another."
+        )
+
+
 def _training(run: RunDirectory) -> dict[str, Any]:
     """How the run was made, and on what."""
+    config = run.read_config()
+    try:
+        measured = json.loads(run.metrics_file.read_text())["training"]
+    except (OSError, KeyError, ValueError) as error:
+        raise ValueError(
+            "A run is released when it is finished and measured. Received: "
+            f"{run.path} ({type(error).__name__}: {error}). "
+            f"Finish it: python -m trainers.train --resume={run.path}"
+        ) from error
     made = json.loads(run.config_file.read_text())
-    return {**json.loads(run.metrics_file.read_text())["training"], **made}
+    return {**measured, **made, "config": dataclasses.asdict(config)}
 
 
-def _results(model: VideoPredictor, config: TrainingConfig, protocol: str) -> dict[str, Any]:
-    config = dataclasses.replace(config, protocol=protocol)
+def _results(model: VideoPredictor, config: TrainingConfig, name: str) -> dict[str, Any]:
     evaluation = results.evaluate(
         model,
         config.build_dataset().frames("test"),
-        f"{config.dataset} ({protocol}), test split",
+        f"{config.dataset} ({config.protocol}), test split",
         config.context_frames,
         SSIM_MODES,
     )
     print(f"\n{evaluation}\n")
-    return {"protocol": protocol, **evaluation.as_dict()}
+    return {
+        "protocol": config.protocol,
+        "command": f"python -m trainers.evaluate --model={name} --protocol={config.protocol}",
+        **evaluation.as_dict(),
+    }
 
 
 def _check(model: VideoPredictor, config: TrainingConfig) -> dict[str, Any]:

@@ -11,13 +11,14 @@ import tensorflow as tf
 from keras import ops
 
 from iprnn_tf.data.windows import evaluation_batches
+from iprnn_tf.files import write_json
 from iprnn_tf.losses import FrameError
 from iprnn_tf.metrics import FrameMetric, standard_metrics
 from iprnn_tf.models import BlackFrames, CopyLastFrame, VideoPredictor
 from iprnn_tf.visualization import error_curve, save_png
 from trainers import command_line
 from trainers.precision import compiles_by_default
-from trainers.run_directory import provenance, write_json
+from trainers.run_directory import provenance
 
 BATCH_SIZE = 50  # Sequences at once; it changes no result.
 Row = dict[str, dict[str, Any]]  # Of metrics: the mean, and the list per lead time.

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import tensorflow as tf
 
-from iprnn_tf.files import replacing
+from iprnn_tf.files import write_json
 from iprnn_tf.models import VideoPredictor
 from iprnn_tf.presets import METADATA, PRESETS, locate, read_metadata
 from trainers.config import DATA_SETTINGS, TrainingConfig
@@ -104,7 +105,7 @@ def load_model(source: str | Path) -> VideoPredictor:
     file = RunDirectory(path).model_file if path.is_dir() else path
     if not file.is_file():
         raise ValueError(
-            "--model must be a run directory with a checkpoint, a .keras file or a preset "
+            "A model is a run directory with a checkpoint, a .keras file or a preset "
             f"({', '.join(PRESETS)}, or a folder, .zip file or https address of one). "
             f"Received: {path}, and there is no file {file}. Train first (python -m trainers.train "
             "--dataset=mnist), or go on with a run that was interrupted (--resume=RUN_DIRECTORY)."
@@ -112,11 +113,11 @@ def load_model(source: str | Path) -> VideoPredictor:
     try:
         model = keras.saving.load_model(file, compile=False)
     except Exception as error:  # Keras raises whatever the damage leads to.
-        raise ValueError(f"--model: {file} can't be read as a Keras model: {error}") from error
+        raise ValueError(f"{file} can't be read as a Keras model: {error}") from error
     if not isinstance(model, VideoPredictor):
         raise ValueError(
-            "--model must hold an iprnn_tf.VideoPredictor. "
-            f"Received: {file} with a {type(model).__name__}."
+            "A model is an iprnn_tf.VideoPredictor. "
+            f"Received: {file} with a {type(model).__name__}. Save one of ours with model.save()."
         )
     return model
 
@@ -135,17 +136,22 @@ def config_of(source: str | Path) -> TrainingConfig | None:
         ValueError: if what tells can't be read.
     """
     if is_preset(source):
-        config = read_metadata(locate(source)).get("training", {}).get("config", {})
-        return TrainingConfig(**{name: config[name] for name in DATA_SETTINGS if name in config})
+        return _config_of_preset(source)
     path = Path(source)
     run = RunDirectory(path if path.is_dir() else path.parent)
     return run.read_config() if run.config_file.exists() else None
 
 
-def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Writes a file that people can read, in one piece."""
-    with replacing(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=2) + "\n")
+def _config_of_preset(source: str | Path) -> TrainingConfig:
+    metadata = read_metadata(locate(source))
+    try:
+        config = metadata["training"]["config"]
+        return TrainingConfig(**{name: config[name] for name in DATA_SETTINGS if name in config})
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"The {METADATA} of a preset says in training.config what it was trained on. "
+            f"Received: {source} ({type(error).__name__}: {error}). Write it with trainers.release."
+        ) from error
 
 
 def provenance() -> dict[str, Any]:
@@ -156,9 +162,20 @@ def provenance() -> dict[str, Any]:
         "python": platform.python_version(),
         "machine": platform.machine(),
         "cpu_cores": os.cpu_count(),
-        "devices": keras.distribution.list_devices(),
+        "accelerators": _accelerators(),
         "versions": {name: _version(name) for name in ("iprnn_tf", *PACKAGES) if _version(name)},
     }
+
+
+def _accelerators() -> list[str]:
+    if keras.backend.backend() == "jax":
+        import jax  # Only where it is the backend.
+
+        return [device.device_kind for device in jax.devices() if device.platform != "cpu"]
+    details = tf.config.experimental.get_device_details
+    return [
+        details(gpu).get("device_name", gpu.name) for gpu in tf.config.list_physical_devices("GPU")
+    ]
 
 
 def _version(package: str) -> str | None:

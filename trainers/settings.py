@@ -82,6 +82,6 @@ def _value(field: dataclasses.Field[Any], value: Any) -> Any:
     if not all(text.strip().isdecimal() and int(text) > 0 for text in value):
         raise ValueError(
             f"--{field.name} takes positive integers with commas between them. "
-            f"Received: {','.join(value)}."
+            f"Received: {','.join(value)}. Give such a list, or leave the flag out."
         )
     return [int(text) for text in value]

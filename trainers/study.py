@@ -22,13 +22,14 @@ import keras
 from absl import flags
 
 from iprnn_tf.data.windows import evaluation_batches
+from iprnn_tf.files import write_json
 from iprnn_tf.models import IPRNN
 from trainers import command_line, results
 from trainers.callbacks import averaged_weights
 from trainers.config import CONFIGS, TrainingConfig
 from trainers.fitting import compiled_model, training_batches
 from trainers.precision import fastest_precision
-from trainers.run_directory import provenance, write_json
+from trainers.run_directory import provenance
 
 Run = dict[str, Any]  # One line of the output: what was trained, and what it reached.
 
@@ -98,20 +99,20 @@ def main(arguments: Sequence[str]) -> None:
     values = command_line.parse(__doc__ or "", _define_flags, arguments)
     arms = _chosen(values.only)
     path = Path(values.output)
-    runs: list[Run] = json.loads(path.read_text())["runs"] if path.exists() else []
-    precision = runs[0]["config"]["mixed_precision"] if runs else fastest_precision()
+    runs = _finished(path)
+    precision = next((run["precision"] for run in runs), None) or fastest_precision()
     planned = [
-        (arm, _config(arm, values.sequences, seed, precision))
+        _plan(arm, values.sequences, seed, precision, values.validation_sequences)
         for seed in range(values.seeds)
         for arm in arms
     ]
-    for index, (arm, config) in enumerate(planned, start=1):
-        if not any(_is_of(run, arm, config) for run in runs):
+    for index, (arm, config, plan) in enumerate(planned, start=1):
+        if not any(plan.items() <= run.items() for run in runs):
             print(f"{index}/{len(planned)}  {arm.question}: {arm.answer}, seed {config.seed}")
-            runs.append(_train(arm, config, values.validation_sequences))
+            runs.append({**plan, **_train(arm, config, values.validation_sequences)})
             write_json(path, {"runs": runs, **provenance()})
             print(f"    validation MSE {runs[-1]['mse']:.1f} in {runs[-1]['seconds']:.0f} s")
-    shown = [run for run in runs if any(_is_of(run, *plan) for plan in planned)]
+    shown = [run for run in runs if any(plan.items() <= run.items() for *_, plan in planned)]
     print(f"\n{table(shown)}\n\nWritten to {path}")
 
 
@@ -130,14 +131,42 @@ def _chosen(questions: list[str]) -> list[Arm]:
     if not set(questions) <= known:
         raise ValueError(
             f"--only takes questions of this study: {', '.join(sorted(known))}. "
-            f"Received: {', '.join(questions)}."
+            f"Received: {', '.join(questions)}. Leave it out for all."
         )
-    return [arm for arm in ARMS if not questions or arm.question in questions]
+    return [arm for arm in ARMS if not questions or arm.question in {"baseline", *questions}]
+
+
+def _finished(path: Path) -> list[Run]:
+    if not path.exists():
+        return []
+    try:
+        runs: list[Run] = json.loads(path.read_text())["runs"]
+        table(runs)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(
+            "--output is a file of this program, or new. Received: "
+            f"{path}, which can't be read ({type(error).__name__}: {error}). Choose another."
+        ) from error
+    return runs
+
+
+def _plan(
+    arm: Arm, sequences: int, seed: int, precision: str, validation_sequences: int
+) -> tuple[Arm, TrainingConfig, Run]:
+    """An arm with its configuration, and what a run of it says of itself."""
+    config = _config(arm, sequences, seed, precision)
+    plan = {
+        "question": arm.question,
+        "answer": arm.answer,
+        "precision": precision,
+        "validation_sequences": validation_sequences,
+        "config": dataclasses.asdict(config),
+    }
+    return arm, config, plan
 
 
 def _config(arm: Arm, sequences: int, seed: int, precision: str) -> TrainingConfig:
     """The net of `small` at half its width, trained on as many sequences whatever the batch."""
-    other = {"bfloat16": "float32", "float32": "bfloat16"}[precision]
     small = CONFIGS["small"]
     settings = {
         "filters": small.filters // 2,
@@ -147,17 +176,9 @@ def _config(arm: Arm, sequences: int, seed: int, precision: str) -> TrainingConf
         **arm.settings,
     }
     if settings["mixed_precision"] == "other":
-        settings["mixed_precision"] = other
+        settings["mixed_precision"] = {"bfloat16": "float32", "float32": "bfloat16"}[precision]
     steps = sequences // settings.get("batch_size", small.batch_size)
     return dataclasses.replace(small, steps=steps, **settings)
-
-
-def _is_of(run: Run, arm: Arm, config: TrainingConfig) -> bool:
-    return (run["question"], run["answer"], run["config"]) == (
-        arm.question,
-        arm.answer,
-        dataclasses.asdict(config),
-    )
 
 
 def _train(arm: Arm, config: TrainingConfig, validation_sequences: int) -> Run:
@@ -172,12 +193,8 @@ def _train(arm: Arm, config: TrainingConfig, validation_sequences: int) -> Run:
     with averaged_weights(model):
         measured = model.evaluate(batches, verbose=0, return_dict=True)
     return {
-        "question": arm.question,
-        "answer": arm.answer,
         "mse": round(measured["mse"], 3),
         "seconds": round(time.perf_counter() - begin, 1),
-        "validation_sequences": validation_sequences,
-        "config": dataclasses.asdict(config),
     }
 
 

@@ -3,7 +3,7 @@
     python -m trainers.train --dataset=mnist                    # what suits this machine
     python -m trainers.train --dataset=mnist --max_minutes=10   # as long as you have
     python -m trainers.train --dataset=mnist --config=paper --seed=1
-    python -m trainers.train --dataset=mnist --protocol=svg --init_from=iprnn_small_moving_mnist
+    python -m trainers.train --config=small --protocol=svg --init_from=iprnn_small_moving_mnist
     python -m trainers.train --resume=runs/mnist-small-...      # go on after an interruption
 
 Each setting below replaces the value of the chosen configuration.
@@ -121,6 +121,8 @@ def train(config: TrainingConfig, run: RunDirectory) -> float:
     best_model = BestModel(run.model_file)
     state = TrainingState(run.state_folder, best_model, config.checkpoint_seconds)
     epoch = state.restore(model)
+    if epoch == 0 and config.init_from:
+        start_from(config.init_from, model)
     if epoch == config.epochs:
         print(f"{run.path} is trained already.")
         return state.trained_seconds
@@ -180,7 +182,7 @@ def report(config: TrainingConfig, run: RunDirectory, seconds: float) -> None:
     evaluation.write(
         run.metrics_file,
         training={
-            "minutes": round(seconds / 60, 1),
+            "seconds": round(seconds, 1),
             "steps": config.steps,
             "sequences": config.steps * config.batch_size,
         },
