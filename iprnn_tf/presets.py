@@ -36,7 +36,7 @@ class ReleasedPresets(Mapping[str, dict[str, Any]]):
     """The metadata of the presets that ship with the package, by name."""
 
     def __getitem__(self, name: str) -> dict[str, Any]:
-        if name not in list(self):
+        if name not in iter(self):  # A name, never a path to somewhere else.
             raise KeyError(name)
         return read_metadata(_released() / name)
 
@@ -44,7 +44,7 @@ class ReleasedPresets(Mapping[str, dict[str, Any]]):
         return iter(sorted(path.parent.name for path in _released().glob(f"*/{METADATA}")))
 
     def __len__(self) -> int:
-        return len(list(iter(self)))
+        return sum(1 for _ in self)
 
 
 PRESETS = ReleasedPresets()

@@ -57,11 +57,8 @@ def _architecture(model: VideoPredictor) -> dict[str, Any]:
     config = model.get_config()
     cell = config.get("cell", {"class_name": "none", "config": {}})
     names = {field.name for field in dataclasses.fields(TrainingConfig)} - {"horizon"}
-    architecture = {
-        name: value for name, value in (config | cell["config"]).items() if name in names
-    }
     return {
-        **architecture,
+        **{name: value for name, value in (config | cell["config"]).items() if name in names},
         "cell": cell["class_name"],
         "normalization": _normalization_name(cell["config"].get("normalization")),
     }
