@@ -40,7 +40,8 @@ def main(arguments: Sequence[str]) -> None:
         )
     run, output = RunDirectory(Path(values.model)), Path(values.output).resolve()
     _check_free(output)
-    training, config = _training(run), run.read_config()
+    config = run.read_config()
+    training = _training(run, config)
     configs = [dataclasses.replace(config, protocol=protocol) for protocol in values.protocols]
     with tempfile.TemporaryDirectory() as temporary:
         # The weights are measured as they will be loaded: rounded.
@@ -83,9 +84,8 @@ def _check_free(output: Path) -> None:
         )
 
 
-def _training(run: RunDirectory) -> dict[str, Any]:
+def _training(run: RunDirectory, config: TrainingConfig) -> dict[str, Any]:
     """How the run was made, and on what."""
-    config = run.read_config()
     try:
         measured = json.loads(run.metrics_file.read_text())["training"]
     except (OSError, KeyError, ValueError) as error:
