@@ -13,6 +13,7 @@ from iprnn_tf.models import IPRNN as IPRNN
 from iprnn_tf.models import BlackFrames as BlackFrames
 from iprnn_tf.models import CopyLastFrame as CopyLastFrame
 from iprnn_tf.models import VideoPredictor as VideoPredictor
+from iprnn_tf.models import load_model as load_model
 from iprnn_tf.optimizers import ConvMuon as ConvMuon
 from iprnn_tf.rollout import rollout as rollout
 

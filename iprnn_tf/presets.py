@@ -141,6 +141,13 @@ def locate(source: str | Path) -> Path | zipfile.Path:
     )
 
 
+def is_preset(source: str | Path) -> bool:
+    """Whether this names a preset, rather than a run directory or a `.keras` file."""
+    if str(source) in PRESETS or str(source).startswith(("https://", "http://")):
+        return True
+    return Path(source).suffix == ".zip" or (Path(source) / METADATA).exists()
+
+
 def read_metadata(folder: Path | zipfile.Path) -> dict[str, Any]:
     """Returns what a preset says about itself.
 

@@ -8,11 +8,11 @@ import pytest
 from absl import flags
 
 from iprnn_tf import IPRNN
+from iprnn_tf.models import load_model
 from iprnn_tf.presets import METADATA
 from trainers import evaluate, release, train
 from trainers.config import TrainingConfig, resolve
 from trainers.fitting import start_from
-from trainers.run_directory import load_model
 from trainers.settings import define_flags
 
 

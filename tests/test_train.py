@@ -17,15 +17,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from iprnn_tf.models import load_model
 from trainers import train
-from trainers.run_directory import load_model
 
 ROOT = Path(__file__).parent.parent
 
 
 WITHOUT_REPORT = """
 import sys
-from trainers import command_line, train
+from programs import command_line
+from trainers import train
 train.report = lambda config, run, seconds: None  # Measuring 3,000 sequences is another test's.
 command_line.run(train.main)
 """

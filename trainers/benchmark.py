@@ -27,11 +27,11 @@ from absl import flags
 from keras import ops
 
 from iprnn_tf.models import IPRNN
-from trainers import command_line
+from programs import command_line
+from programs.tables import aligned
 from trainers.config import CONFIGS, TrainingConfig
 from trainers.fitting import Clock, compiled_model, training_batches
 from trainers.precision import convolution_rate, has_gpu, matmul_rate
-from trainers.results import aligned
 
 BENCHMARKS = ("speed",)
 PRECISIONS = ("float32", "bfloat16")

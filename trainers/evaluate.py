@@ -23,11 +23,12 @@ from absl import flags
 
 from iprnn_tf.data.toronto import load_toronto_test_set
 from iprnn_tf.metrics import SSIM_MODES
-from iprnn_tf.models import VideoPredictor
-from iprnn_tf.presets import PRESETS
-from trainers import command_line, results
+from iprnn_tf.models import VideoPredictor, load_model
+from iprnn_tf.presets import PRESETS, is_preset
+from programs import command_line
+from trainers import results
 from trainers.config import TrainingConfig
-from trainers.run_directory import config_of, is_preset, load_model
+from trainers.run_directory import config_of
 
 HELD_OUT = ("validation", "test")
 

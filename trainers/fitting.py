@@ -12,10 +12,9 @@ import numpy as np
 import tensorflow as tf
 
 from iprnn_tf.metrics import SquaredError
-from iprnn_tf.models import IPRNN, VideoPredictor
+from iprnn_tf.models import IPRNN, VideoPredictor, load_model
 from trainers.config import NORMALIZATIONS, TrainingConfig
 from trainers.precision import compiles_by_default
-from trainers.run_directory import load_model
 
 TIMED_STEPS = 12  # To fit a run into --max_minutes; the first also builds the graph.
 

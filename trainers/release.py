@@ -21,11 +21,12 @@ from absl import flags
 
 from iprnn_tf.data.windows import evaluation_batches
 from iprnn_tf.metrics import SSIM_MODES, SquaredError
-from iprnn_tf.models import VideoPredictor
+from iprnn_tf.models import VideoPredictor, load_model
 from iprnn_tf.presets import METADATA, load_preset, pack, save_preset
-from trainers import command_line, results
+from programs import command_line
+from trainers import results
 from trainers.config import TrainingConfig
-from trainers.run_directory import RunDirectory, load_model
+from trainers.run_directory import RunDirectory
 
 CHECKED_SEQUENCES = 100  # Whose error tells in seconds whether a preset is what it was.
 

@@ -16,9 +16,10 @@ from iprnn_tf.losses import FrameError
 from iprnn_tf.metrics import FrameMetric, standard_metrics
 from iprnn_tf.models import BlackFrames, CopyLastFrame, VideoPredictor
 from iprnn_tf.visualization import error_curve, save_png
-from trainers import command_line
+from programs import command_line
+from programs.provenance import provenance
+from programs.tables import aligned
 from trainers.precision import compiles_by_default
-from trainers.run_directory import provenance
 
 BATCH_SIZE = 50  # Sequences at once; it changes no result.
 Row = dict[str, dict[str, Any]]  # Of metrics: the mean, and the list per lead time.
@@ -141,18 +142,6 @@ def lead_time_table(row: Row) -> str:
         for metric, result in row.items()
     ]
     return aligned([["lead time", *(str(k) for k in range(1, horizon + 1))], *cells])
-
-
-def aligned(rows: list[list[str]]) -> str:
-    """Returns rows of cells as text: the first column to the left, the others to the right."""
-    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(
-            cell.rjust(width) if index else cell.ljust(width)
-            for index, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in rows
-    )
 
 
 def _format(metric: str, value: float) -> str:

@@ -3,23 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.metadata
 import json
-import os
-import platform
-import subprocess
 from pathlib import Path
-from typing import Any
-
-import keras
-import tensorflow as tf
 
 from iprnn_tf.files import write_json
-from iprnn_tf.models import VideoPredictor
-from iprnn_tf.presets import METADATA, PRESETS, locate, read_metadata
+from iprnn_tf.models import training_settings
+from iprnn_tf.models.loading import RUN_CONFIG, RUN_MODEL
+from iprnn_tf.presets import is_preset
+from programs.provenance import provenance
 from trainers.config import DATA_SETTINGS, TrainingConfig
-
-PACKAGES = ("tensorflow", "keras", "numpy", "jax", "torch")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,12 +23,12 @@ class RunDirectory:
     @property
     def config_file(self) -> Path:
         """The resolved configuration, seed, versions and commit."""
-        return self.path / "config.json"
+        return self.path / RUN_CONFIG
 
     @property
     def model_file(self) -> Path:
         """The checkpoint that was best on validation data."""
-        return self.path / "model.keras"
+        return self.path / RUN_MODEL
 
     @property
     def state_folder(self) -> Path:
@@ -93,103 +85,21 @@ class RunDirectory:
             ) from error
 
 
-def load_model(source: str | Path) -> VideoPredictor:
-    """Loads a predictor from a run directory, a `.keras` file or a preset.
-
-    Raises:
-        ValueError: if there is none, or it can't be read.
-    """
-    if is_preset(source):
-        return VideoPredictor.from_preset(source)
-    path = Path(source)
-    file = RunDirectory(path).model_file if path.is_dir() else path
-    if not file.is_file():
-        raise ValueError(
-            "A model is a run directory with a checkpoint, a .keras file or a preset "
-            f"({', '.join(PRESETS)}, or a folder, .zip file or https address of one). "
-            f"Received: {path}, and there is no file {file}. Train first (python -m trainers.train "
-            "--dataset=mnist), or go on with a run that was interrupted (--resume=RUN_DIRECTORY)."
-        )
-    try:
-        model = keras.saving.load_model(file, compile=False)
-    except Exception as error:  # Keras raises whatever the damage leads to.
-        raise ValueError(f"{file} can't be read as a Keras model: {error}") from error
-    if not isinstance(model, VideoPredictor):
-        raise ValueError(
-            "A model is an iprnn_tf.VideoPredictor. "
-            f"Received: {file} with a {type(model).__name__}. Save one of ours with model.save()."
-        )
-    return model
-
-
-def is_preset(source: str | Path) -> bool:
-    """Whether this names a preset, rather than a run directory or a `.keras` file."""
-    if str(source) in PRESETS or str(source).startswith(("https://", "http://")):
-        return True
-    return Path(source).suffix == ".zip" or (Path(source) / METADATA).exists()
-
-
 def config_of(source: str | Path) -> TrainingConfig | None:
     """Returns how a model was trained, or None where no run directory or preset tells.
 
     Raises:
         ValueError: if what tells can't be read.
     """
-    if is_preset(source):
-        return _config_of_preset(source)
-    path = Path(source)
-    run = RunDirectory(path if path.is_dir() else path.parent)
-    return run.read_config() if run.config_file.exists() else None
-
-
-def _config_of_preset(source: str | Path) -> TrainingConfig:
-    metadata = read_metadata(locate(source))
+    settings = training_settings(source)
+    if settings is None:
+        return None
+    if is_preset(source):  # Of any version: what it was trained on is all that matters.
+        settings = {name: settings[name] for name in DATA_SETTINGS if name in settings}
     try:
-        config = metadata["training"]["config"]
-        return TrainingConfig(**{name: config[name] for name in DATA_SETTINGS if name in config})
-    except (KeyError, TypeError, ValueError) as error:
+        return TrainingConfig(**settings)
+    except (TypeError, ValueError) as error:
         raise ValueError(
-            f"The {METADATA} of a preset says in training.config what it was trained on. "
-            f"Received: {source} ({type(error).__name__}: {error}). Write it with trainers.release."
+            "What a model was trained with must be settings of this version. "
+            f"Received: {source} ({type(error).__name__}: {error}). Train or release it again."
         ) from error
-
-
-def provenance() -> dict[str, Any]:
-    """Returns what else decides a result: versions, backend, machine and commit."""
-    return {
-        "commit": _commit(),
-        "backend": keras.backend.backend(),
-        "python": platform.python_version(),
-        "machine": platform.machine(),
-        "cpu_cores": os.cpu_count(),
-        "accelerators": _accelerators(),
-        "versions": {name: _version(name) for name in ("iprnn_tf", *PACKAGES) if _version(name)},
-    }
-
-
-def _accelerators() -> list[str]:
-    if keras.backend.backend() == "jax":
-        import jax  # Only where it is the backend.
-
-        return [device.device_kind for device in jax.devices() if device.platform != "cpu"]
-    details = tf.config.experimental.get_device_details
-    return [
-        details(gpu).get("device_name", gpu.name) for gpu in tf.config.list_physical_devices("GPU")
-    ]
-
-
-def _version(package: str) -> str | None:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
-
-
-def _commit() -> str | None:
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
-    folder = Path(__file__).parent
-    try:
-        found = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return found.stdout.strip()

@@ -24,12 +24,14 @@ from absl import flags
 from iprnn_tf.data.windows import evaluation_batches
 from iprnn_tf.files import write_json
 from iprnn_tf.models import IPRNN
-from trainers import command_line, results
+from programs import command_line
+from programs.provenance import provenance
+from programs.tables import aligned
+from trainers import results
 from trainers.callbacks import averaged_weights
 from trainers.config import CONFIGS, TrainingConfig
 from trainers.fitting import compiled_model, training_batches
 from trainers.precision import fastest_precision
-from trainers.run_directory import provenance
 
 Run = dict[str, Any]  # One line of the output: what was trained, and what it reached.
 
@@ -222,7 +224,7 @@ def table(runs: list[Run]) -> str:
                 f"{statistics.median(run['seconds'] for run in own):.0f}",
             ]
         )
-    return results.aligned(rows)
+    return aligned(rows)
 
 
 def _difference(gains: list[float]) -> str:

@@ -22,14 +22,15 @@ from absl import flags
 from keras import ops
 
 from iprnn_tf.data.windows import evaluation_batches
-from iprnn_tf.models import VideoPredictor
+from iprnn_tf.models import VideoPredictor, load_model
 from iprnn_tf.visualization import animation, save_gif
-from trainers import command_line, results
+from programs import command_line
+from trainers import results
 from trainers.callbacks import BestModel, Filmstrips, StopOnNonFiniteLoss, TrainingState
 from trainers.config import CONFIGS, TrainingConfig, resolve
 from trainers.fitting import compiled_model, start_from, steps_in, training_batches
 from trainers.precision import fastest_precision, has_gpu
-from trainers.run_directory import RunDirectory, load_model
+from trainers.run_directory import RunDirectory
 from trainers.settings import define_flags
 
 SHOWN_SEQUENCES = 10
