@@ -1,0 +1,167 @@
+"""The predictor that a program here was given, in float32, and what is known about it."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from absl import flags
+
+from iprnn_tf.data import MovingMNIST
+from iprnn_tf.data.windows import to_float
+from iprnn_tf.models import VideoPredictor, load_model, training_settings
+from iprnn_tf.presets import is_preset, locate, read_metadata
+from programs.provenance import provenance
+
+PAPER_CONTEXT = 10  # Where nothing tells what a model was trained on.
+SMALLEST_CANVAS = 34  # On which the largest digits of a protocol can move.
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """A trained predictor to export, or to compare an artefact with.
+
+    Args:
+        name: where it was loaded from.
+        model: in float32, whatever it was trained in.
+        context_frames: T, or None for any.
+        settings: what it was trained with; empty where nothing tells.
+        metadata: of the preset it is; empty for others.
+    """
+
+    name: str
+    model: VideoPredictor
+    context_frames: int | None
+    settings: dict[str, Any]
+    metadata: dict[str, Any]
+
+    @classmethod
+    def load(
+        cls, source: str | Path, context_frames: int | None = None, horizon: int | None = None
+    ) -> Source:
+        """Loads a run directory, a `.keras` file or a preset.
+
+        Args:
+            source: as for `iprnn_tf.load_model`.
+            context_frames: T, or 0 for any; by default what the model was trained on.
+            horizon: K; by default the model's. Another one needs no other weights.
+
+        Raises:
+            ValueError: if there is no such model.
+        """
+        model = load_model(source, dtype="float32")
+        if horizon:
+            model.horizon = horizon
+        settings = training_settings(source) or {}
+        trained = settings.get("context_frames", PAPER_CONTEXT)
+        metadata = read_metadata(locate(source)) if is_preset(source) else {}
+        frames = trained if context_frames is None else context_frames or None
+        return cls(str(source), model, frames, settings, metadata)
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of the configuration and the weights; artefacts of one model share it."""
+        config = {
+            name: value
+            for name, value in self.model.get_config().items()
+            if name not in ("name", "dtype", "trainable", "horizon")
+        }
+        digest = hashlib.sha256(json.dumps(config, sort_keys=True).encode())
+        for weight in self.model.get_weights():
+            digest.update(np.ascontiguousarray(weight, np.float32).tobytes())
+        return digest.hexdigest()
+
+    def description(self) -> dict[str, Any]:
+        """Returns what every artefact says about itself."""
+        return {
+            "source": Path(self.name).name,
+            "fingerprint": self.fingerprint,
+            "image_shape": list(self.model.image_shape),
+            "context_frames": self.context_frames,
+            "horizon": self.model.horizon,
+            "weights": self.model.count_params(),
+            "preset": self.metadata,
+            **provenance(),
+        }
+
+    def sequences(self, split: str, count: int, file: str | Path | None = None) -> np.ndarray:
+        """Returns true sequences, float32 `(count, T + K, H, W, C)`.
+
+        Args:
+            split: "validation" or "test".
+            count: at most so many.
+            file: `.npy` of sequences `(N, T + K or more, H, W, C)`, uint8 or float in [0, 1]; by
+                default moving digits as the model was trained on, on its canvas.
+
+        Raises:
+            ValueError: if the file can't be read, or doesn't fit the model.
+        """
+        length = (self.context_frames or PAPER_CONTEXT) + self.model.horizon
+        if file is not None:
+            return _loaded(Path(file), length, self.model.image_shape)[:count]
+        height, width, channels = self.model.image_shape
+        size = (height or 64, width or 64)
+        data = MovingMNIST(
+            protocol=self.settings.get("protocol", "canonical"),
+            num_digits=self.settings.get("num_digits", 2),
+            image_size=(max(size[0], SMALLEST_CANVAS), max(size[1], SMALLEST_CANVAS)),
+            num_frames=length,
+        )
+        frames = next(iter(data.frames(split).take(count).batch(count)))
+        return np.repeat(to_float(frames)[:, :, : size[0], : size[1]], channels, axis=-1)
+
+
+def define_flags(values: flags.FlagValues) -> None:
+    """Defines the flags that name a source."""
+    flags.DEFINE_string("model", None, "Run directory, .keras file or preset.", flag_values=values)
+    flags.DEFINE_integer(
+        "context_frames",
+        None,
+        "Frames to be given, by default as trained; 0 for any number.",
+        lower_bound=0,
+        flag_values=values,
+    )
+    flags.DEFINE_integer(
+        "horizon", None, "Frames to predict, by default the model's.", 1, flag_values=values
+    )
+
+
+def from_flags(values: flags.FlagValues) -> Source:
+    """Loads the source that the flags name.
+
+    Raises:
+        ValueError: if they name none.
+    """
+    if not values.model:
+        raise ValueError(
+            "--model is needed: a run directory, .keras file or preset. Received: nothing. "
+            "Try --model=iprnn_small_moving_mnist."
+        )
+    return Source.load(values.model, values.context_frames, values.horizon)
+
+
+def _loaded(file: Path, length: int, image_shape: tuple[int | None, ...]) -> np.ndarray:
+    try:
+        sequences = np.load(file, allow_pickle=False)
+        shape, dtype = sequences.shape, sequences.dtype
+    except (AttributeError, OSError, ValueError) as error:
+        raise ValueError(
+            f"--data is a .npy file of sequences. Received: {file} ({error}). "
+            "Write it with np.save."
+        ) from error
+    fits = len(shape) == 5 and shape[1] >= length
+    fits = fits and all(
+        own in (None, given) for own, given in zip(image_shape, shape[2:], strict=True)
+    )
+    if not fits or dtype not in (np.uint8, np.float32, np.float64):
+        raise ValueError(
+            f"--data must hold uint8 or float sequences of shape (N, {length} or more, "
+            f"{', '.join(str(size or 'any') for size in image_shape)}). "
+            f"Received: {file} of {dtype} {shape}. Convert it."
+        )
+    scale = 255.0 if dtype == np.uint8 else 1.0
+    return np.asarray(sequences[:, :length] / scale, np.float32)
