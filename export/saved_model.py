@@ -19,12 +19,12 @@ import tensorflow as tf
 from absl import flags
 
 from export import source, warm_up
+from export.artifacts import DESCRIPTION, EXTRAS
 from export.signatures import Signatures
 from export.source import Source
 from iprnn_tf.files import new_folder, write_json
 from programs import command_line
 
-EXTRAS, DESCRIPTION = "assets.extra", "iprnn.json"
 WARM_UP_BATCHES = (1, 2, 4, 8)  # The sizes that export/serving/batching.config allows.
 
 
@@ -69,7 +69,7 @@ def save_model(
     signatures = Signatures(model.model, model.context_frames)
     module = tf.Module()
     module.weights = [variable.value for variable in model.model.variables]
-    functions = signatures.concrete(checked=True)
+    functions = signatures.served()
     with new_folder(path) as folder:
         tf.saved_model.save(
             module, str(folder), {"serving_default": functions["forecast"], **functions}

@@ -65,8 +65,13 @@ class Signatures:
 
     def unrolled_prime(self, context: tf.Tensor) -> Tensors:
         """`prime` without a loop in the graph, for converters that can't look into one."""
-        states = self._initial_states(tf.shape(context)[0], context)
-        for index in range(self.context_frames or 0):
+        if self.context_frames is None:
+            raise ValueError(
+                "A graph without loops has a fixed number of context frames. Received: any number. "
+                "Give --context_frames."
+            )
+        states = self._initial_states(self.batch_size or tf.shape(context)[0], context)
+        for index in range(self.context_frames):
             frame, states = self.model.step(context[:, index], states)
         return {"frame": frame, **_named("state", states)}
 
@@ -109,27 +114,38 @@ class Signatures:
         shape = (self.batch_size, self.context_frames)
         return {"context_bytes": tf.TensorSpec(shape, tf.string, name="context_bytes")}
 
-    def concrete(self, checked: bool = False) -> dict[str, Any]:
-        """Traces `forecast`, `prime` and `step`, for a converter.
+    def concrete(self, loops: bool = True) -> dict[str, Any]:
+        """Traces `forecast`, `prime` and `step` for a converter.
 
         Args:
-            checked: whether they also check their inputs, for a server, which makes
-                `forecast_images` one of them where frames are images.
+            loops: whether the graphs may have loops; without there is no `forecast`, and the
+                number of context frames must be known.
+
+        Raises:
+            ValueError: if a graph without loops would need a loop.
         """
-        functions: dict[str, tuple[Callable[..., Tensors], Specs]] = {
+        functions = self._functions()
+        if not loops:
+            del functions["forecast"]
+            functions["prime"] = (self.unrolled_prime, self.context_spec())
+        return {name: trace(function, specs) for name, (function, specs) in functions.items()}
+
+    def served(self) -> dict[str, Any]:
+        """Traces all signatures for a server: they check their inputs."""
+        functions = self._functions()
+        if self.takes_images:
+            functions["forecast_images"] = (self.forecast_images, self.images_spec())
+        return {
+            name: trace(self._checked(function, specs), specs)
+            for name, (function, specs) in functions.items()
+        }
+
+    def _functions(self) -> dict[str, tuple[Callable[..., Tensors], Specs]]:
+        return {
             "forecast": (self.forecast, self.context_spec()),
             "prime": (self.prime, self.context_spec()),
             "step": (self.step, self.step_spec()),
         }
-        if checked:
-            functions = {
-                name: (self._checked(function, specs), specs)
-                for name, (function, specs) in functions.items()
-            }
-            if self.takes_images:
-                specs = self.images_spec()
-                functions["forecast_images"] = self._checked(self.forecast_images, specs), specs
-        return {name: trace(function, specs) for name, (function, specs) in functions.items()}
 
     def _checked(self, function: Callable[..., Tensors], specs: Specs) -> Callable[..., Tensors]:
         def with_checks(**inputs: tf.Tensor) -> Tensors:

@@ -12,6 +12,10 @@ from absl import flags
 USER_MISTAKE, FAILURE, INTERRUPTED = 2, 1, 130  # Exit statuses.
 
 
+class Failure(Exception):
+    """What a program was rightly asked and couldn't do; its message is for the user."""
+
+
 def parse(
     description: str, define: Callable[[flags.FlagValues], None], arguments: Sequence[str]
 ) -> flags.FlagValues:
@@ -57,7 +61,7 @@ def run(main: Callable[[Sequence[str]], None]) -> None:
         main(sys.argv[1:])
     except ValueError as error:
         _fail(error, USER_MISTAKE)
-    except (OSError, FloatingPointError, MemoryError, tf.errors.OpError) as error:
+    except (Failure, OSError, FloatingPointError, MemoryError, tf.errors.OpError) as error:
         _fail(str(error) or "out of memory. Try a smaller model or --batch_size.", FAILURE)
     except KeyboardInterrupt as interrupt:
         _fail(f"interrupted. {interrupt}", INTERRUPTED)

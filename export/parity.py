@@ -1,0 +1,150 @@
+"""Does an artefact predict what its model predicts?"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import numpy as np
+
+from export.artifacts import Artifact
+from export.source import Source
+from programs.command_line import Failure
+from programs.tables import aligned
+
+SKIPPED, COMPARED = 16, 24  # Validation sequences: int8 is calibrated on the first.
+
+
+@dataclasses.dataclass(frozen=True)
+class Limits:
+    """How far an artefact of some precision may be from its model.
+
+    Args:
+        psnr: dB, at least, of its predictions against the model's, over the whole rollout.
+        mse_change: relative, at most, of the squared error on true sequences.
+    """
+
+    psnr: float
+    mse_change: float
+
+
+LIMITS = {
+    "float32": Limits(100.0, 0.0001),
+    "float16": Limits(60.0, 0.005),
+    "dynamic": Limits(35.0, 0.03),
+    "int8": Limits(30.0, 0.05),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Report:
+    """What parts an artefact from its model, on the same sequences.
+
+    Args:
+        precision: of the artefact.
+        same_model: whether it was exported from these weights.
+        max_error: largest difference of a pixel, `(K,)` over lead time.
+        squared_error: mean squared difference of predictions, `(K,)` over lead time.
+        model_mse: the model's own squared error, summed over a frame.
+        artifact_mse: the artefact's.
+    """
+
+    precision: str
+    same_model: bool
+    max_error: np.ndarray
+    squared_error: np.ndarray
+    model_mse: float
+    artifact_mse: float
+
+    @property
+    def psnr(self) -> float:
+        """Of the artefact's predictions against the model's, in dB."""
+        return psnr(float(self.squared_error.mean()))
+
+    @property
+    def mse_change(self) -> float:
+        """Relative, of the squared error on true sequences."""
+        return self.artifact_mse / self.model_mse - 1
+
+    def __str__(self) -> str:
+        horizon = range(1, len(self.max_error) + 1)
+        limits = LIMITS[self.precision]
+        per_lead_time = [
+            ["lead time", *map(str, horizon)],
+            ["max error", *(f"{error:.1e}" for error in self.max_error)],
+            ["PSNR (dB)", *(f"{psnr(error):.1f}" for error in self.squared_error)],
+        ]
+        return (
+            f"{aligned(per_lead_time)}\n\n"
+            f"Predictions against the model's: {self.psnr:.1f} dB "
+            f"({limits.psnr:.0f} or more in {self.precision}).\n"
+            f"MSE on true sequences: {self.artifact_mse:.2f}, the model's {self.model_mse:.2f}: "
+            f"{self.mse_change:+.2%} ({limits.mse_change:.2%} at most)."
+        )
+
+    def check(self) -> None:
+        """Raises a Failure if the artefact isn't the model any more."""
+        limits = LIMITS[self.precision]
+        if not self.same_model:
+            raise Failure(
+                "The artefact was exported from another model: their fingerprints differ. "
+                "Export it again, or give its own --model."
+            )
+        if not (self.psnr >= limits.psnr and abs(self.mse_change) <= limits.mse_change):
+            raise Failure(
+                f"The {self.precision} artefact has drifted from its model: {self.psnr:.1f} dB and "
+                f"{self.mse_change:+.2%} MSE, where {limits.psnr:.0f} dB and "
+                f"{limits.mse_change:.2%} are the limits. Try a higher precision."
+            )
+
+
+def compare(model: Source, artifact: Artifact, data: str | None = None) -> Report:
+    """Rolls both out on the same validation sequences.
+
+    Args:
+        model: the model in Keras.
+        artifact: what was exported from it.
+        data: `.npy` file of true sequences; by default moving digits.
+
+    Raises:
+        ValueError: if the two take other frames.
+    """
+    _check_shapes(model, artifact)
+    sequences = model.sequences("validation", SKIPPED + COMPARED, data)
+    sequences = sequences[SKIPPED:] if len(sequences) > SKIPPED else sequences
+    context = sequences[:, : -model.model.horizon]
+    targets = sequences[:, -model.model.horizon :]
+    expected = model.model.predict(context, batch_size=8, verbose=0)
+    received = artifact.forecast(context)
+    difference = received - expected
+    axes = (0, 2, 3, 4)
+    return Report(
+        precision=artifact.precision,
+        same_model=artifact.description["fingerprint"] == model.fingerprint,
+        max_error=np.abs(difference).max(axes),
+        squared_error=np.square(difference, dtype=np.float64).mean(axes),
+        model_mse=frame_error(expected, targets),
+        artifact_mse=frame_error(received, targets),
+    )
+
+
+def frame_error(predictions: np.ndarray, targets: np.ndarray) -> float:
+    """Returns the squared error, summed over a frame, of predictions clipped to [0, 1]."""
+    squared = np.square(np.clip(predictions, 0, 1) - targets, dtype=np.float64)
+    return float(squared.sum(axis=(2, 3, 4)).mean())
+
+
+def psnr(squared_error: float) -> float:
+    """Returns the peak signal-to-noise ratio of frames in [0, 1], in dB."""
+    return 10 * math.log10(1 / squared_error) if squared_error else math.inf
+
+
+def _check_shapes(model: Source, artifact: Artifact) -> None:
+    own = [*model.model.image_shape, model.model.horizon]
+    other = [*artifact.description["image_shape"], artifact.horizon]
+    if own != other:
+        raise ValueError(
+            "An artefact is compared with the model it was exported from. Received: frames and "
+            f"horizon {other} in {artifact.path}, {own} in {model.name}. Give its own --model "
+            "(and --horizon, where it was exported with one)."
+        )
