@@ -9,6 +9,7 @@ from __future__ import annotations
 import abc
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ States = list[np.ndarray]
 DESCRIPTION = "iprnn.json"  # What an artefact says about itself, wherever it keeps it.
 EXTRAS = "assets.extra"  # The folder of a SavedModel that servers leave alone.
 ONNX_METADATA = "iprnn"
+BATCH_SIZE = 8  # Where an artefact leaves it open.
 
 
 class Artifact(abc.ABC):
@@ -51,9 +53,26 @@ class Artifact(abc.ABC):
 
         Where the artefact has no `forecast`, the loop is here: `prime`, then `step`.
         """
-        size = self.description.get("batch_size") or len(context)
-        batches = [self._forecast(context[i : i + size]) for i in range(0, len(context), size)]
-        return np.concatenate(batches)
+        if "forecast" not in self.signatures:
+            return self.stream(context)
+        return np.concatenate(
+            [
+                self.run("forecast", {"context": batch})["predictions"]
+                for batch in self._split(context)
+            ]
+        )
+
+    def stream(self, context: np.ndarray) -> np.ndarray:
+        """Does what `forecast` does by `prime` and `step` alone."""
+        rollouts = []
+        for batch in self._split(context):
+            frame, states = self.prime(batch)
+            frames = [frame]
+            while len(frames) < self.horizon:
+                frame, states = self.step(frame, states)
+                frames.append(frame)
+            rollouts.append(np.stack(frames, axis=1))
+        return np.concatenate(rollouts)
 
     def prime(self, context: np.ndarray) -> tuple[np.ndarray, States]:
         """Returns the frame after a context, and the states to go on from."""
@@ -66,15 +85,10 @@ class Artifact(abc.ABC):
         outputs = self.run("step", {"frame": frame, **inputs})
         return outputs["next_frame"], [outputs[f"next_{name}"] for name in inputs]
 
-    def _forecast(self, context: np.ndarray) -> np.ndarray:
-        if "forecast" in self.signatures:
-            return self.run("forecast", {"context": context})["predictions"]
-        frame, states = self.prime(context)
-        frames = [frame]
-        while len(frames) < self.horizon:
-            frame, states = self.step(frame, states)
-            frames.append(frame)
-        return np.stack(frames, axis=1)
+    def _split(self, context: np.ndarray) -> Iterator[np.ndarray]:
+        size = self.description.get("batch_size") or BATCH_SIZE
+        for start in range(0, len(context), size):
+            yield context[start : start + size]
 
 
 class SavedModelArtifact(Artifact):

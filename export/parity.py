@@ -13,6 +13,8 @@ from programs.command_line import Failure
 from programs.tables import aligned
 
 SKIPPED, COMPARED = 16, 24  # Validation sequences: int8 is calibrated on the first.
+STREAMED = 4  # Of those compared.
+STREAMING_ERROR = 1e-4  # Of a pixel, at most.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,6 +47,7 @@ class Report:
         same_model: whether it was exported from these weights.
         max_error: largest difference of a pixel, `(K,)` over lead time.
         squared_error: mean squared difference of predictions, `(K,)` over lead time.
+        streaming_error: largest difference of a pixel between `forecast` and `prime` with `step`.
         model_mse: the model's own squared error, summed over a frame.
         artifact_mse: the artefact's.
     """
@@ -53,6 +56,7 @@ class Report:
     same_model: bool
     max_error: np.ndarray
     squared_error: np.ndarray
+    streaming_error: float
     model_mse: float
     artifact_mse: float
 
@@ -78,6 +82,7 @@ class Report:
             f"{aligned(per_lead_time)}\n\n"
             f"Predictions against the model's: {self.psnr:.1f} dB "
             f"({limits.psnr:.0f} or more in {self.precision}).\n"
+            f"prime and step against forecast: {self.streaming_error:.1e} at most.\n"
             f"MSE on true sequences: {self.artifact_mse:.2f}, the model's {self.model_mse:.2f}: "
             f"{self.mse_change:+.2%} ({limits.mse_change:.2%} at most)."
         )
@@ -90,11 +95,13 @@ class Report:
                 "The artefact was exported from another model: their fingerprints differ. "
                 "Export it again, or give its own --model."
             )
-        if not (self.psnr >= limits.psnr and abs(self.mse_change) <= limits.mse_change):
+        fits = self.psnr >= limits.psnr and abs(self.mse_change) <= limits.mse_change
+        if not fits or self.streaming_error > STREAMING_ERROR:
             raise Failure(
                 f"The {self.precision} artefact has drifted from its model: {self.psnr:.1f} dB and "
-                f"{self.mse_change:+.2%} MSE, where {limits.psnr:.0f} dB and "
-                f"{limits.mse_change:.2%} are the limits. Try a higher precision."
+                f"{self.mse_change:+.2%} MSE, {self.streaming_error:.1e} when streamed, where "
+                f"{limits.psnr:.0f} dB, {limits.mse_change:.2%} and {STREAMING_ERROR:.1e} "
+                "are the limits. Try a higher precision."
             )
 
 
@@ -121,6 +128,9 @@ def compare(model: Source, artifact: Artifact, data: str | None = None) -> Repor
     return Report(
         precision=artifact.precision,
         same_model=artifact.description["fingerprint"] == model.fingerprint,
+        streaming_error=float(
+            np.abs(received[:STREAMED] - artifact.stream(context[:STREAMED])).max()
+        ),
         max_error=np.abs(difference).max(axes),
         squared_error=np.square(difference, dtype=np.float64).mean(axes),
         model_mse=frame_error(expected, targets),

@@ -18,6 +18,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -108,7 +109,8 @@ def _prepare(
     }
     (folder / converter.REQUEST).write_text(json.dumps(request))
     if precision == "int8":
-        np.savez(folder / converter.CALIBRATION, **_calibration(model, signatures, data))
+        arrays: dict[str, Any] = _calibration(model, signatures, data)
+        np.savez(folder / converter.CALIBRATION, **arrays)
 
 
 def _convert(folder: Path, precision: str) -> None:

@@ -1,0 +1,166 @@
+"""Measures every form a predictor can be exported to, in one table.
+
+    python -m export.benchmark --model=iprnn_small_moving_mnist
+    python -m export.benchmark --model=runs/... --sequences=100 --output=runs/exported
+
+Everything runs at batch 1 on all cores: a rollout, and a streamed frame (the time of `step`), as
+median and 95th percentile. Each artefact is loaded in a process of its own, whose peak memory is
+given. Drift is the PSNR of its predictions against those of Keras; MSE is on true test sequences.
+Nothing else should run meanwhile. Artefacts of the same model that lie in --output are used again.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from absl import flags
+
+from export import artifacts, measuring, source
+from export.onnx import save_onnx
+from export.parity import frame_error, psnr
+from export.saved_model import save_model
+from export.source import Source
+from export.tflite import PRECISIONS, save_tflite
+from iprnn_tf.files import write_json
+from programs import command_line
+from programs.command_line import Failure
+from programs.provenance import provenance
+from programs.tables import aligned
+
+HEADER = [
+    "",
+    "MB",
+    "ms/rollout p50",
+    "p95",
+    "ms/frame p50",
+    "p95",
+    "peak MB",
+    "drift dB",
+    "MSE",
+]
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Exports and measures as the arguments say."""
+    values = command_line.parse(__doc__ or "", _define_flags, arguments)
+    model = source.from_flags(values)
+    output = Path(values.output or Path("runs") / "exported" / Path(values.model).stem)
+    paths = export_all(model, output, values.data)
+    sequences = model.sequences("test", values.sequences, values.data)
+    rows = measure_all(paths, sequences, model.model.horizon)
+    print(f"\n{table(rows)}\n\n{len(sequences)} sequences, {os.cpu_count()} CPU cores.")
+    write_json(
+        output / "benchmark.json",
+        {"model": values.model, "sequences": len(sequences), "rows": rows, **provenance()},
+    )
+    print(f"Artefacts and benchmark.json: {output}")
+    print("Next: docs/serving.md says how to serve the SavedModel.")
+
+
+def export_all(model: Source, output: Path, data: str | None) -> dict[str, Path]:
+    """Exports a model to every form there is.
+
+    Returns:
+        Where each lies, by name. What this model can't be exported to is left out, and said.
+    """
+    output.mkdir(parents=True, exist_ok=True)
+    keras_file = output / "model.keras"
+    model.model.save(keras_file)
+    paths = {"Keras": keras_file}
+    exporters: dict[str, tuple[Path, Callable[[Path], Any]]] = {
+        "SavedModel": (output / "saved_model", lambda path: save_model(model, path)),
+        "ONNX Runtime": (output / "onnx", lambda path: save_onnx(model, path, data)),
+    }
+    for precision in PRECISIONS.values():
+        save = functools.partial(save_tflite, model, precision=precision, data=data)
+        exporters[f"LiteRT {precision}"] = output / f"{precision}.tflite", save
+    for name, (path, export) in exporters.items():
+        try:
+            if not _is_of(path, model):
+                print(f"Exporting {name} ...", flush=True)
+                export(path)
+            paths[name] = path
+        except Failure as failure:
+            print(f"{name} is left out: {failure}")
+    return paths
+
+
+def measure_all(
+    paths: dict[str, Path], sequences: np.ndarray, horizon: int
+) -> dict[str, dict[str, Any]]:
+    """Runs every artefact, each in a process of its own.
+
+    Args:
+        paths: where they lie, by name; the first is the model that the others are held to.
+        sequences: `(N, T + K, H, W, C)`.
+        horizon: K.
+
+    Returns:
+        For each what `export.measuring` measured, `drift_db` and `mse`.
+    """
+    rows: dict[str, dict[str, Any]] = {}
+    reference: np.ndarray | None = None
+    for name, path in paths.items():
+        print(f"Measuring {name} ...", flush=True)
+        predictions, row = _measured(path, sequences[:, :-horizon])
+        reference = predictions if reference is None else reference
+        difference = np.square(predictions - reference, dtype=np.float64).mean()
+        row["drift_db"] = psnr(float(difference)) if difference else None
+        row["mse"] = frame_error(predictions, sequences[:, -horizon:])
+        rows[name] = row
+    return rows
+
+
+def table(rows: dict[str, dict[str, Any]]) -> str:
+    """Returns the measured rows as aligned text."""
+    cells = [
+        [
+            name,
+            f"{row['megabytes']:.1f}",
+            *(f"{row['rollout_ms'][key]:.1f}" for key in ("p50", "p95")),
+            *(f"{row['frame_ms'][key]:.2f}" for key in ("p50", "p95")),
+            f"{row['peak_megabytes']:.0f}",
+            "equal" if row["drift_db"] is None else f"{row['drift_db']:.1f}",
+            f"{row['mse']:.2f}",
+        ]
+        for name, row in rows.items()
+    ]
+    return aligned([HEADER, *cells])
+
+
+def _measured(path: Path, contexts: np.ndarray) -> tuple[np.ndarray, dict[str, Any]]:
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        np.save(folder / measuring.CONTEXTS, contexts)
+        command = [sys.executable, "-m", "export.measuring", str(path.resolve()), temporary]
+        root = Path(__file__).parent.parent
+        done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+        if done.returncode:
+            last = (done.stderr.strip() or "no message").splitlines()[-1]
+            raise Failure(f"{path} couldn't be measured (exit status {done.returncode}: {last}).")
+        return measuring.read(folder)
+
+
+def _is_of(path: Path, model: Source) -> bool:
+    if not path.exists():
+        return False
+    return artifacts.open_artifact(path).description["fingerprint"] == model.fingerprint
+
+
+def _define_flags(values: flags.FlagValues) -> None:
+    source.define_flags(values)
+    flags.DEFINE_integer("sequences", 100, "True test sequences.", 1, flag_values=values)
+    flags.DEFINE_string("output", None, "Folder for the artefacts.", flag_values=values)
+    flags.DEFINE_string("data", None, "True sequences (.npy) to measure on.", flag_values=values)
+
+
+if __name__ == "__main__":
+    command_line.run(main)

@@ -1,0 +1,108 @@
+"""How a client meets servers that are away, slow or missing, over gRPC and REST alike."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from grpc import StatusCode
+
+from export import transports
+from export.client import Client
+from export.grpc_transport import GrpcTransport
+from export.rest_transport import RestTransport
+
+pytest_plugins = ["served_model"]
+CONTEXT = np.random.default_rng(0).random((2, 3, 16, 24, 1), dtype=np.float32)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_server_that_is_away_for_a_moment_is_asked_again(served, connect):
+    served.troubles += [StatusCode.UNAVAILABLE] * 2
+    before = served.requests
+    assert connect().forecast(CONTEXT).shape == (2, 3, 16, 24, 1)
+    assert served.requests == before + 3
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_server_that_stays_away_is_given_up(served, connect):
+    served.troubles += [StatusCode.UNAVAILABLE] * 10
+    with pytest.raises(ConnectionError, match=r"A server must be listening at .*told to"):
+        connect().forecast(CONTEXT)
+    assert len(served.troubles) == 10 - transports.ATTEMPTS
+
+
+@pytest.mark.parametrize(
+    ("code", "error"),
+    [
+        (StatusCode.INVALID_ARGUMENT, ValueError),
+        (StatusCode.NOT_FOUND, ValueError),
+        (StatusCode.DEADLINE_EXCEEDED, TimeoutError),
+        (StatusCode.INTERNAL, ConnectionError),
+    ],
+)
+def test_other_answers_are_final(served, connect, code, error):
+    served.troubles += [code]
+    before = served.requests
+    with pytest.raises(error, match="told to"):
+        connect().forecast(CONTEXT)
+    assert served.requests == before + 1
+
+
+def test_pauses_double_and_are_each_clients_own(monkeypatch):
+    def away(seconds):
+        raise transports.Unavailable("away")
+
+    pauses = []
+    clock = SimpleNamespace(monotonic=lambda: sum(pauses), sleep=pauses.append)
+    monkeypatch.setattr(transports, "time", clock)
+    for _ in range(2):
+        with pytest.raises(transports.Unavailable):
+            transports.retried(away, timeout=60.0)
+    first, second = np.reshape(pauses, (2, transports.ATTEMPTS - 1))
+    longest = transports.FIRST_PAUSE * 2.0 ** np.arange(transports.ATTEMPTS - 1)
+    for waited in (first, second):
+        assert np.all((longest / 2 <= waited) & (waited <= longest))
+    assert not np.any(first == second)
+
+
+def test_attempts_and_pauses_together_keep_to_the_timeout(monkeypatch):
+    left, pauses = [], []
+
+    def away(seconds):
+        left.append(seconds)
+        raise transports.Unavailable("away")
+
+    clock = SimpleNamespace(monotonic=lambda: sum(pauses), sleep=pauses.append)
+    monkeypatch.setattr(transports, "time", clock)
+    with pytest.raises(transports.Unavailable):
+        transports.retried(away, timeout=0.3)
+    assert 2 <= len(left) < transports.ATTEMPTS
+    assert left == sorted(left, reverse=True)
+    assert sum(pauses) <= 0.3
+
+
+def test_a_slow_server_is_not_waited_for(served, connect):
+    one = connect(timeout=0.3)
+    assert one.context_shape == (3, 16, 24, 1)
+    served.open.clear()
+    with pytest.raises(TimeoutError, match="longer --timeout"):
+        one.forecast(CONTEXT)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_server_that_is_down_is_named(connect, nobody):
+    with pytest.raises(ConnectionError, match=f"listening at {nobody}"):
+        connect(server=nobody).forecast(CONTEXT)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_port_of_the_other_protocol_fails_in_words(served):
+    for transport in (GrpcTransport(served.rest, timeout=5.0), RestTransport(served.grpc)):
+        with pytest.raises(OSError, match=r"Received: .|failed with"), Client(transport) as one:
+            one.forecast(CONTEXT)
+
+
+def test_answers_larger_than_the_usual_limit_of_grpc_arrive(served):
+    with Client(GrpcTransport(served.grpc)) as one:
+        predictions = one.forecast(np.zeros((1000, 3, 16, 24, 1), np.float32))
+    assert predictions.nbytes > 4 * 2**20
