@@ -11,7 +11,6 @@
 #include <vector>
 
 #include "tensorflow/cc/saved_model/loader.h"
-#include "tensorflow/cc/saved_model/tag_constants.h"
 #include "tensorflow/core/framework/tensor.h"
 #include "tensorflow/core/framework/tensor.pb.h"
 #include "tensorflow/core/platform/env.h"
@@ -37,7 +36,7 @@ int main(int argc, char** argv) {
   tensorflow::Env* env = tensorflow::Env::Default();
 
   tensorflow::SavedModelBundle bundle;
-  CheckOk(tensorflow::LoadSavedModel({}, {}, argv[1], {tensorflow::kSavedModelTagServe}, &bundle));
+  CheckOk(tensorflow::LoadSavedModel({}, {}, argv[1], {"serve"}, &bundle));
   const auto& signatures = bundle.GetSignatures();
   const auto found = signatures.find(argv[2]);
   if (found == signatures.end()) {
