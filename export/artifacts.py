@@ -9,7 +9,7 @@ from __future__ import annotations
 import abc
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -55,24 +55,13 @@ class Artifact(abc.ABC):
         """
         if "forecast" not in self.signatures:
             return self.stream(context)
-        return np.concatenate(
-            [
-                self.run("forecast", {"context": batch})["predictions"]
-                for batch in self._split(context)
-            ]
+        return self._in_batches(
+            lambda batch: self.run("forecast", {"context": batch})["predictions"], context
         )
 
     def stream(self, context: np.ndarray) -> np.ndarray:
         """Does what `forecast` does by `prime` and `step` alone."""
-        rollouts = []
-        for batch in self._split(context):
-            frame, states = self.prime(batch)
-            frames = [frame]
-            while len(frames) < self.horizon:
-                frame, states = self.step(frame, states)
-                frames.append(frame)
-            rollouts.append(np.stack(frames, axis=1))
-        return np.concatenate(rollouts)
+        return self._in_batches(self._streamed, context)
 
     def prime(self, context: np.ndarray) -> tuple[np.ndarray, States]:
         """Returns the frame after a context, and the states to go on from."""
@@ -85,10 +74,24 @@ class Artifact(abc.ABC):
         outputs = self.run("step", {"frame": frame, **inputs})
         return outputs["next_frame"], [outputs[f"next_{name}"] for name in inputs]
 
-    def _split(self, context: np.ndarray) -> Iterator[np.ndarray]:
-        size = self.description.get("batch_size") or BATCH_SIZE
-        for start in range(0, len(context), size):
-            yield context[start : start + size]
+    def _streamed(self, context: np.ndarray) -> np.ndarray:
+        frame, states = self.prime(context)
+        frames = [frame]
+        while len(frames) < self.horizon:
+            frame, states = self.step(frame, states)
+            frames.append(frame)
+        return np.stack(frames, axis=1)
+
+    def _in_batches(
+        self, predict: Callable[[np.ndarray], np.ndarray], context: np.ndarray
+    ) -> np.ndarray:
+        fixed = self.description.get("batch_size")
+        size = fixed or BATCH_SIZE
+        # Where the batch is fixed, the last one is filled up with copies of its last context.
+        missing = -len(context) % size if fixed else 0
+        filled = np.concatenate([context, np.repeat(context[-1:], missing, axis=0)])
+        batches = [predict(filled[i : i + size]) for i in range(0, len(filled), size)]
+        return np.concatenate(batches)[: len(context)]
 
 
 class SavedModelArtifact(Artifact):
@@ -161,7 +164,7 @@ class OnnxArtifact(Artifact):
 
     @property
     def size(self) -> int:
-        return (self.path / "forecast.onnx").stat().st_size
+        return sum(file.stat().st_size for file in self.path.glob("*.onnx"))
 
 
 def open_artifact(path: str | Path) -> Artifact:
@@ -188,11 +191,11 @@ def open_artifact(path: str | Path) -> Artifact:
         ) from error
     except Exception as error:  # Each runtime raises its own on damaged files.
         raise ValueError(
-            "--artifact must be what export.saved_model, export.tflite or export.onnx wrote. "
+            "An artefact is what export.saved_model, export.tflite or export.onnx wrote, whole. "
             f"Received: {path} ({type(error).__name__}: {error}). Export it again."
         ) from error
     raise ValueError(
-        "--artifact must be a SavedModel, a .tflite file or a folder of .onnx files. "
+        "An artefact is a SavedModel, a .tflite file or a folder of .onnx files. "
         f"Received: {path}, which {'is another thing' if path.exists() else 'does not exist'}. "
         "Give what export.saved_model, export.tflite or export.onnx wrote."
     )

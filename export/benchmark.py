@@ -3,18 +3,17 @@
     python -m export.benchmark --model=iprnn_small_moving_mnist
     python -m export.benchmark --model=runs/... --sequences=100 --output=runs/exported
 
-Everything runs at batch 1 on all cores: a rollout, and a streamed frame (the time of `step`), as
-median and 95th percentile. Each artefact is loaded in a process of its own, whose peak memory is
-given. Drift is the PSNR of its predictions against those of Keras; MSE is on true test sequences.
-Nothing else should run meanwhile. Artefacts of the same model that lie in --output are used again.
+Everything runs at batch 1 on all cores: a rollout (Keras: `predict`), and a streamed frame (the
+time of `step`), as median and 95th percentile. Each artefact is loaded in a process of its own,
+whose peak memory is given. Drift is the PSNR of its predictions against those of Keras. The MSE is
+that of clipped predictions of true test sequences, summed over a frame. Nothing else should run
+meanwhile. What lies in --output of the same model is used again.
 """
 
 from __future__ import annotations
 
 import functools
 import os
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -26,10 +25,11 @@ from absl import flags
 from export import artifacts, measuring, source
 from export.onnx import save_onnx
 from export.parity import frame_error, psnr
+from export.processes import run_module
 from export.saved_model import save_model
 from export.source import Source
 from export.tflite import PRECISIONS, save_tflite
-from iprnn_tf.files import write_json
+from iprnn_tf.files import replacing, write_json
 from programs import command_line
 from programs.command_line import Failure
 from programs.provenance import provenance
@@ -52,7 +52,7 @@ def main(arguments: Sequence[str]) -> None:
     """Exports and measures as the arguments say."""
     values = command_line.parse(__doc__ or "", _define_flags, arguments)
     model = source.from_flags(values)
-    output = Path(values.output or Path("runs") / "exported" / Path(values.model).stem)
+    output = Path(values.output or _default_output(model))
     paths = export_all(model, output, values.data)
     sequences = model.sequences("test", values.sequences, values.data)
     rows = measure_all(paths, sequences, model.model.horizon)
@@ -65,6 +65,11 @@ def main(arguments: Sequence[str]) -> None:
     print("Next: docs/serving.md says how to serve the SavedModel.")
 
 
+def _default_output(model: Source) -> Path:
+    frames = f"{model.context_frames or 'any'}to{model.model.horizon}"
+    return Path("runs") / "exported" / f"{model.fingerprint[:12]}-{frames}"
+
+
 def export_all(model: Source, output: Path, data: str | None) -> dict[str, Path]:
     """Exports a model to every form there is.
 
@@ -73,23 +78,25 @@ def export_all(model: Source, output: Path, data: str | None) -> dict[str, Path]
     """
     output.mkdir(parents=True, exist_ok=True)
     keras_file = output / "model.keras"
-    model.model.save(keras_file)
+    with replacing(keras_file) as unfinished:
+        model.model.save(unfinished)
     paths = {"Keras": keras_file}
     exporters: dict[str, tuple[Path, Callable[[Path], Any]]] = {
-        "SavedModel": (output / "saved_model", lambda path: save_model(model, path)),
+        "SavedModel": (output / "saved_model", lambda path: save_model(model, path, data=data)),
         "ONNX Runtime": (output / "onnx", lambda path: save_onnx(model, path, data)),
     }
     for precision in PRECISIONS.values():
         save = functools.partial(save_tflite, model, precision=precision, data=data)
         exporters[f"LiteRT {precision}"] = output / f"{precision}.tflite", save
+    present = [path for path, _ in exporters.values() if _is_there(path, model)]
     for name, (path, export) in exporters.items():
         try:
-            if not _is_of(path, model):
+            if path not in present:
                 print(f"Exporting {name} ...", flush=True)
                 export(path)
             paths[name] = path
-        except Failure as failure:
-            print(f"{name} is left out: {failure}")
+        except (Failure, ValueError) as error:
+            print(f"{name} is left out: {error}")
     return paths
 
 
@@ -110,7 +117,11 @@ def measure_all(
     reference: np.ndarray | None = None
     for name, path in paths.items():
         print(f"Measuring {name} ...", flush=True)
-        predictions, row = _measured(path, sequences[:, :-horizon])
+        try:
+            predictions, row = _measured(path, sequences[:, :-horizon])
+        except Failure as failure:
+            print(f"{name} is left out: {failure}")
+            continue
         reference = predictions if reference is None else reference
         difference = np.square(predictions - reference, dtype=np.float64).mean()
         row["drift_db"] = psnr(float(difference)) if difference else None
@@ -140,26 +151,27 @@ def _measured(path: Path, contexts: np.ndarray) -> tuple[np.ndarray, dict[str, A
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         np.save(folder / measuring.CONTEXTS, contexts)
-        command = [sys.executable, "-m", "export.measuring", str(path.resolve()), temporary]
-        root = Path(__file__).parent.parent
-        done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
-        if done.returncode:
-            last = (done.stderr.strip() or "no message").splitlines()[-1]
-            raise Failure(f"{path} couldn't be measured (exit status {done.returncode}: {last}).")
+        run_module("export.measuring", str(path.resolve()), temporary)
         return measuring.read(folder)
 
 
-def _is_of(path: Path, model: Source) -> bool:
+def _is_there(path: Path, model: Source) -> bool:
+    """Whether an artefact of this model is there, from an earlier call."""
     if not path.exists():
         return False
-    return artifacts.open_artifact(path).description["fingerprint"] == model.fingerprint
+    found, own = artifacts.open_artifact(path).description, model.description()
+    if any(found[key] != own[key] for key in ("fingerprint", "context_frames", "horizon")):
+        raise ValueError(
+            f"--output is a folder for the artefacts of one model. Received: {path}, which was "
+            "exported from another one, or for other frames. Choose another folder."
+        )
+    return True
 
 
 def _define_flags(values: flags.FlagValues) -> None:
     source.define_flags(values)
     flags.DEFINE_integer("sequences", 100, "True test sequences.", 1, flag_values=values)
-    flags.DEFINE_string("output", None, "Folder for the artefacts.", flag_values=values)
-    flags.DEFINE_string("data", None, "True sequences (.npy) to measure on.", flag_values=values)
+    flags.DEFINE_string("output", None, "Folder of the artefacts.", flag_values=values)
 
 
 if __name__ == "__main__":

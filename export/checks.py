@@ -30,6 +30,7 @@ def shaped(tensor: tf.Tensor, spec: tf.TensorSpec) -> tf.Tensor:
             _matches(shape, expected),
             f"`{spec.name}` must have shape ({words}), where any is 1 or more. Received: shape",
             shape,
+            "Resize or cut it, or export a model for it.",
         ),
         spec.shape,
     )
@@ -69,7 +70,7 @@ def decoded_images(files: tf.Tensor, image_shape: Sequence[int | None]) -> tf.Te
     known = is_jpeg | is_png
     message = "`context_bytes` must hold PNG or JPEG files. Received: another kind at index"
     first_bad = tf.argmin(tf.cast(known, tf.int32))
-    flat = _require(flat, tf.reduce_all(known), message, first_bad, "of all its files")
+    flat = _require(flat, tf.reduce_all(known), message, first_bad, "of all its files. Encode it.")
     *sides, channels = image_shape
 
     def decode(file: tf.Tensor) -> tf.Tensor:
@@ -84,9 +85,9 @@ def decoded_images(files: tf.Tensor, image_shape: Sequence[int | None]) -> tf.Te
     def decode_checked(file: tf.Tensor) -> tf.Tensor:
         image = decode(file)
         size = tf.shape(image)[:2]
-        message = "`context_bytes` must hold images of one height and width,"
+        message = "`context_bytes` must hold images of one height and width:"
         fits = tf.reduce_all(tf.equal(size, expected))
-        return _require(image, fits, message, expected, ". Received: an image of", size)
+        return _require(image, fits, message, expected, "Received: one of", size, "Resize it.")
 
     frames = tf.map_fn(decode_checked, flat, fn_output_signature=tf.uint8)
     shape = tf.concat([tf.shape(files), expected, [channels]], axis=0)

@@ -25,7 +25,7 @@ from export.rest_transport import RestTransport
 from export.transports import TIMEOUT, ServedModel, Shape, Signature, Transport
 from programs import command_line
 
-DEFAULT_HORIZON = 10  # Of a stream; `forecast` has the model's own.
+OPEN_HORIZON = 10  # Of a stream, where the model doesn't tell its own.
 
 
 class Client:
@@ -63,6 +63,11 @@ class Client:
     def context_shape(self) -> Shape:
         """(T, H, W, C) of a context, each an integer, or None for any."""
         return self._signature("forecast").inputs["context"][1:]
+
+    @property
+    def horizon(self) -> int | None:
+        """K, how many frames `forecast` predicts, if the model tells."""
+        return self._signature("forecast").outputs["predictions"][1]
 
     def forecast(self, context: np.ndarray) -> np.ndarray:
         """Predicts the frames after a context, in one request.
@@ -191,17 +196,11 @@ def _define_flags(values: flags.FlagValues) -> None:
     flags.DEFINE_integer(
         "horizon",
         None,
-        f"Frames to predict with --stream, by default {DEFAULT_HORIZON}.",
+        "Frames to predict with --stream, by default the model's.",
         lower_bound=1,
         flag_values=values,
     )
-    flags.DEFINE_float(
-        "timeout",
-        TIMEOUT,
-        "For a request, in seconds.",
-        lower_bound=0.001,
-        flag_values=values,
-    )
+    flags.DEFINE_float("timeout", TIMEOUT, "Seconds for a request.", 0.001, flag_values=values)
     flags.DEFINE_integer(
         "batch_size", 8, "Sequences in a request.", lower_bound=1, flag_values=values
     )
@@ -260,7 +259,7 @@ def _forecast(client: Client, context: np.ndarray, values: flags.FlagValues) -> 
 
 
 def _streamed(client: Client, context: np.ndarray, values: flags.FlagValues) -> np.ndarray:
-    horizon = values.horizon or DEFAULT_HORIZON
+    horizon = values.horizon or client.horizon or OPEN_HORIZON
     bar = _progress(len(context) * horizon, "frame")
     predictions, start = [], time.perf_counter()
     for sequences in _batches(context, values.batch_size):

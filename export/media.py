@@ -41,12 +41,40 @@ def read_frames(path: str | PathLike[str], channels: int) -> np.ndarray:
     """
     path = Path(path)
     if path.suffix.lower() == ".npy":
-        frames = _array(path)
-    elif path.suffix.lower() == ".mp4":
-        frames = _video(path)
+        frames = read_array(path)
     else:
-        frames = _pictures(path)
-    return _with_channels(_floats(frames, path), channels, path)
+        read = _video if path.suffix.lower() == ".mp4" else _pictures
+        frames = _floats(read(path), path)
+    return _with_channels(frames, channels, path)
+
+
+def read_array(path: str | PathLike[str], part: slice = slice(None)) -> np.ndarray:
+    """Reads the sequences of a `.npy` file.
+
+    Args:
+        path: an array `(T, H, W, C)` or `(N, T, H, W, C)`, uint8 or float in [0, 1].
+        part: which of its sequences; only these are read.
+
+    Returns:
+        Frames `(N, T, H, W, C)`, float32 in [0, 1].
+
+    Raises:
+        ValueError: if it can't be read, or holds anything else.
+    """
+    try:
+        frames = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise ValueError(
+            f"Frames in a .npy file are an array that NumPy can read. Received: {path} ({error}). "
+            "Write it with numpy.save."
+        ) from error
+    frames = frames[None] if frames.ndim == 4 else frames
+    if frames.ndim != 5 or 0 in frames.shape:
+        raise ValueError(
+            "An array of frames has the shape (T, H, W, C) or (N, T, H, W, C). "
+            f"Received: {path} of shape {frames.shape}. Add axes; grey has one channel."
+        )
+    return _floats(np.asarray(frames[part]), Path(path))
 
 
 def check_output(path: str | PathLike[str]) -> None:
@@ -98,34 +126,14 @@ def from_png(file: bytes, channels: int) -> np.ndarray:
     return np.divide(pixels, 255.0, dtype=np.float32).reshape(*pixels.shape[:2], channels)
 
 
-def _array(path: Path) -> np.ndarray:
-    try:
-        frames = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise ValueError(
-            f"--input must be an array that NumPy can read. Received: {path} ({error}). "
-            "Write it with numpy.save."
-        ) from error
-    if frames.ndim == 4:
-        frames = frames[None]
-    if frames.ndim != 5 or 0 in frames.shape:
-        raise ValueError(
-            "An array of frames has the shape (T, H, W, C) or (N, T, H, W, C). "
-            f"Received: {path} of shape {frames.shape}. Add axes; grey has one channel."
-        )
-    return frames
-
-
 def _video(path: Path) -> np.ndarray:
     av = _av()
     try:
         with av.open(path) as file:
             frames = [frame.to_ndarray(format="rgb24") for frame in file.decode(video=0)]
-    except (OSError, ValueError, IndexError) as error:
+            return np.stack(frames)[None]  # There may be none, or some of another size.
+    except (av.error.FFmpegError, OSError, ValueError, IndexError) as error:
         raise _unreadable(path, error) from error
-    if not frames:
-        raise _unreadable(path, "no frames")
-    return np.stack(frames)[None]
 
 
 def _pictures(path: Path) -> np.ndarray:

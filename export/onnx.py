@@ -1,4 +1,4 @@
-"""Exports a predictor to ONNX, for ONNX Runtime, OpenVINO and others.
+"""Exports a predictor to ONNX, for ONNX Runtime and others.
 
     pip install -e ".[onnx]"
     python -m export.onnx --model=iprnn_small_moving_mnist --output=iprnn_onnx
@@ -106,7 +106,6 @@ def converted(function: Any, description: str) -> bytes:
 def _define_flags(values: flags.FlagValues) -> None:
     source.define_flags(values)
     flags.DEFINE_string("output", None, "The folder to write.", flag_values=values)
-    flags.DEFINE_string("data", None, "True sequences (.npy) to compare on.", flag_values=values)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,6 @@ from export.transports import TIMEOUT, Arrays, ServedModel, Shape, Signature, an
 _HTTP = {
     400: "INVALID_ARGUMENT",
     404: "NOT_FOUND",
-    412: "FAILED_PRECONDITION",
     503: "UNAVAILABLE",
     504: "DEADLINE_EXCEEDED",
 }

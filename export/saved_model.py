@@ -15,11 +15,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import tensorflow as tf
 from absl import flags
 
-from export import source, warm_up
-from export.artifacts import DESCRIPTION, EXTRAS
+from export import parity, source, warm_up
+from export.artifacts import DESCRIPTION, EXTRAS, SavedModelArtifact
 from export.signatures import Signatures
 from export.source import Source
 from iprnn_tf.files import new_folder, write_json
@@ -38,10 +37,13 @@ def main(arguments: Sequence[str]) -> None:
         )
     base = Path(values.output)
     version = next_version(base, values.version)
-    path = save_model(source.from_flags(values), base, version, _batches(values.warm_up))
-    print(f"\nSavedModel: {path}")
-    print(f"Next: python -m export.verify --artifact={path} --model={values.model}")
-    print("Serve: docker compose -f export/serving/docker-compose.yml up")
+    batches = _batches(values.warm_up)
+    path = save_model(source.from_flags(values), base, version, batches, values.data)
+    print(f"\nSavedModel, compared with its model: {path}")
+    if path.name == "1":
+        print("Next: docker compose -f export/serving/docker-compose.yml up (docs/serving.md)")
+    else:
+        print(f"Next: put version {path.name} into service; docs/serving.md, 'A new version'.")
 
 
 def save_model(
@@ -49,35 +51,36 @@ def save_model(
     base: str | Path,
     version: int | None = None,
     warm_up_batches: Sequence[int] = WARM_UP_BATCHES,
+    data: str | None = None,
 ) -> Path:
-    """Writes a version of a SavedModel, whole or not at all.
+    """Writes a version of a SavedModel that predicts what the model predicts, or none.
 
     Args:
         model: what to export.
         base: folder of the versions of one served model.
         version: its number; by default one more than the highest there.
         warm_up_batches: batch sizes of the requests that warm a server up.
+        data: `.npy` file of true sequences to compare on; by default moving digits.
 
     Returns:
         The folder of the version.
 
     Raises:
         ValueError: if the version is there already.
+        Failure: if it predicts something else.
         OSError: if it can't be written.
     """
     path = Path(base) / str(next_version(Path(base), version))
     signatures = Signatures(model.model, model.context_frames)
-    module = tf.Module()
-    module.weights = [variable.value for variable in model.model.variables]
+    requests = warm_up.requests(signatures, warm_up_batches)
     functions = signatures.served()
     with new_folder(path) as folder:
-        tf.saved_model.save(
-            module, str(folder), {"serving_default": functions["forecast"], **functions}
-        )
+        signatures.save(folder, {"serving_default": functions["forecast"], **functions})
         extras = folder / EXTRAS
         extras.mkdir(exist_ok=True)
-        warm_up.write(extras, signatures, warm_up_batches)
+        warm_up.write(extras, requests)
         write_json(extras / DESCRIPTION, {**model.description(), "signatures": sorted(functions)})
+        parity.compare(model, SavedModelArtifact(folder), data).check()
     return path
 
 

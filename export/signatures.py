@@ -14,6 +14,7 @@ or the one it predicted.
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -23,6 +24,7 @@ from export import checks
 from iprnn_tf.cells.cell import States
 from iprnn_tf.dynamic_rollout import dynamic_rollout, prime
 from iprnn_tf.models import VideoPredictor
+from iprnn_tf.rollout import observe
 
 Tensors = dict[str, tf.Tensor]
 Specs = dict[str, tf.TensorSpec]
@@ -71,9 +73,9 @@ class Signatures:
                 "Give --context_frames."
             )
         states = self._initial_states(self.batch_size or tf.shape(context)[0], context)
-        for index in range(self.context_frames):
-            frame, states = self.model.step(context[:, index], states)
-        return {"frame": frame, **_named("state", states)}
+        frames = [context[:, index] for index in range(self.context_frames)]
+        predictions, states = observe(self.model, frames, states)
+        return {"frame": predictions[-1], **_named("state", states)}
 
     def forecast_images(self, context_bytes: tf.Tensor) -> Tensors:
         """Does `forecast` on PNG or JPEG files, and returns PNG files."""
@@ -139,6 +141,12 @@ class Signatures:
             name: trace(self._checked(function, specs), specs)
             for name, (function, specs) in functions.items()
         }
+
+    def save(self, folder: Path, functions: dict[str, Any]) -> None:
+        """Writes traced functions and the weights as a SavedModel."""
+        module = tf.Module()
+        module.weights = [variable.value for variable in self.model.variables]
+        tf.saved_model.save(module, str(folder), functions)
 
     def _functions(self) -> dict[str, tuple[Callable[..., Tensors], Specs]]:
         return {

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from absl import flags
 
+from export.media import read_array
 from iprnn_tf.data import MovingMNIST
 from iprnn_tf.data.windows import to_float
 from iprnn_tf.models import VideoPredictor, load_model, training_settings
@@ -18,6 +19,7 @@ from iprnn_tf.presets import is_preset, locate, read_metadata
 from programs.provenance import provenance
 
 PAPER_CONTEXT = 10  # Where nothing tells what a model was trained on.
+Shape = tuple[int | None, ...]
 SMALLEST_CANVAS = 34  # On which the largest digits of a protocol can move.
 
 
@@ -94,15 +96,16 @@ class Source:
         Args:
             split: "validation" or "test".
             count: at most so many.
-            file: `.npy` of sequences `(N, T + K or more, H, W, C)`, uint8 or float in [0, 1]; by
-                default moving digits as the model was trained on, on its canvas.
+            file: `.npy` of sequences `(N, T + K or more, H, W, C)`, uint8 or float in [0, 1], of
+                which the first are for validation and the last for the test; by default moving
+                digits as the model was trained on, on its canvas.
 
         Raises:
             ValueError: if the file can't be read, or doesn't fit the model.
         """
         length = (self.context_frames or PAPER_CONTEXT) + self.model.horizon
         if file is not None:
-            return _loaded(Path(file), length, self.model.image_shape)[:count]
+            return _loaded(Path(file), split, count, length, self.model.image_shape)
         height, width, channels = self.model.image_shape
         size = (height or 64, width or 64)
         data = MovingMNIST(
@@ -116,7 +119,7 @@ class Source:
 
 
 def define_flags(values: flags.FlagValues) -> None:
-    """Defines the flags that name a source."""
+    """Defines the flags that name a source, and the sequences it is compared on."""
     flags.DEFINE_string("model", None, "Run directory, .keras file or preset.", flag_values=values)
     flags.DEFINE_integer(
         "context_frames",
@@ -127,6 +130,17 @@ def define_flags(values: flags.FlagValues) -> None:
     )
     flags.DEFINE_integer(
         "horizon", None, "Frames to predict, by default the model's.", 1, flag_values=values
+    )
+    define_data_flag(values)
+
+
+def define_data_flag(values: flags.FlagValues) -> None:
+    """Defines the flag that names true sequences."""
+    flags.DEFINE_string(
+        "data",
+        None,
+        "True sequences (.npy) to compare on, by default moving digits.",
+        flag_values=values,
     )
 
 
@@ -144,24 +158,17 @@ def from_flags(values: flags.FlagValues) -> Source:
     return Source.load(values.model, values.context_frames, values.horizon)
 
 
-def _loaded(file: Path, length: int, image_shape: tuple[int | None, ...]) -> np.ndarray:
-    try:
-        sequences = np.load(file, allow_pickle=False)
-        shape, dtype = sequences.shape, sequences.dtype
-    except (AttributeError, OSError, ValueError) as error:
-        raise ValueError(
-            f"--data is a .npy file of sequences. Received: {file} ({error}). "
-            "Write it with np.save."
-        ) from error
-    fits = len(shape) == 5 and shape[1] >= length
-    fits = fits and all(
+def _loaded(file: Path, split: str, count: int, length: int, image_shape: Shape) -> np.ndarray:
+    part = slice(count) if split == "validation" else slice(-count, None)
+    sequences = read_array(file, part)
+    shape = sequences.shape
+    fits = shape[1] >= length and all(
         own in (None, given) for own, given in zip(image_shape, shape[2:], strict=True)
     )
-    if not fits or dtype not in (np.uint8, np.float32, np.float64):
+    if not fits:
         raise ValueError(
-            f"--data must hold uint8 or float sequences of shape (N, {length} or more, "
+            f"--data must hold sequences of shape (N, {length} or more, "
             f"{', '.join(str(size or 'any') for size in image_shape)}). "
-            f"Received: {file} of {dtype} {shape}. Convert it."
+            f"Received: {file} with {shape}. Cut or resize them."
         )
-    scale = 255.0 if dtype == np.uint8 else 1.0
-    return np.asarray(sequences[:, :length] / scale, np.float32)
+    return sequences[:, :length]

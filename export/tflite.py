@@ -12,19 +12,18 @@ the model on true sequences first, and written only if it predicts the same.
 
 from __future__ import annotations
 
+import importlib.util
 import json
-import subprocess
-import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 from absl import flags
 
 from export import artifacts, converter, parity, source
+from export.processes import run_module
 from export.signatures import Signatures
 from export.source import Source
 from iprnn_tf.files import replacing
@@ -32,7 +31,6 @@ from programs import command_line
 from programs.command_line import Failure
 
 PRECISIONS = {"none": "float32", "float16": "float16", "dynamic": "dynamic", "int8": "int8"}
-CALIBRATION_SEQUENCES = 16
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -75,6 +73,11 @@ def save_tflite(
         Failure: if it can't be converted, or predicts something else.
         OSError: if it can't be written.
     """
+    if importlib.util.find_spec("ai_edge_litert") is None:
+        raise ValueError(
+            "A .tflite file is run beside its model before it is written. Received: an environment "
+            'without LiteRT. Install it: pip install -e ".[litert]".'
+        )
     signatures = Signatures(model.model, model.context_frames, batch_size)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
@@ -93,9 +96,7 @@ def _prepare(
     folder: Path, model: Source, signatures: Signatures, precision: str, data: str | None
 ) -> None:
     functions = signatures.concrete(loops=precision != "int8")
-    module = tf.Module()
-    module.weights = [variable.value for variable in model.model.variables]
-    tf.saved_model.save(module, str(folder / converter.SAVED_MODEL), functions)
+    signatures.save(folder / converter.SAVED_MODEL, functions)
     description = {
         **model.description(),
         "precision": precision,
@@ -114,20 +115,23 @@ def _prepare(
 
 
 def _convert(folder: Path, precision: str) -> None:
-    command = [sys.executable, "-m", "export.converter", str(folder)]
-    root = Path(__file__).parent.parent
-    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
-    if done.returncode:
-        last = (done.stderr.strip() or "no message").splitlines()[-1]
+    try:
+        run_module("export.converter", str(folder))
+    except Failure as failure:
         raise Failure(
-            f"TensorFlow's converter couldn't make a {precision} file of this model (exit status "
-            f"{done.returncode}: {last}). Nothing was written. Try another --quantize."
-        )
+            f"TensorFlow's converter couldn't make a {precision} file of this model: {failure} "
+            "Nothing was written. Try another --quantize."
+        ) from failure
 
 
 def _calibration(model: Source, signatures: Signatures, data: str | None) -> dict[str, np.ndarray]:
     """What `prime` and `step` see when the model rolls out, its own frames among it."""
-    sequences = model.sequences("validation", CALIBRATION_SEQUENCES, data)
+    sequences = model.sequences("validation", parity.CALIBRATED, data)
+    if len(sequences) < parity.CALIBRATED:
+        raise ValueError(
+            f"int8 is calibrated on {parity.CALIBRATED} sequences and compared on others. "
+            f"Received: --data with {len(sequences)}. Give more, or another --quantize."
+        )
     context = sequences[:, : model.context_frames]
     step_model = model.model.step_model()
     states = model.model.initial_states(len(context), context.shape[2:4])
@@ -154,7 +158,6 @@ def _define_flags(values: flags.FlagValues) -> None:
     flags.DEFINE_integer(
         "batch_size", 1, "Sequences at once; 0 for any, which is slower.", 0, flag_values=values
     )
-    flags.DEFINE_string("data", None, "True sequences (.npy) to compare on.", flag_values=values)
 
 
 if __name__ == "__main__":

@@ -123,4 +123,7 @@ def answered(code: str, message: str, server: str, model: ServedModel) -> Except
             f"The server must have the model that is asked for. Received: {model} at {server}: "
             f"{message}. Check --model_name, --version and --label."
         )
-    return ValueError(f"The model refused the request ({code}). Received: {message}.")
+    return ValueError(
+        f"A request must be what the model takes; it was refused ({code}). Received: {message}. "
+        "See the model's signatures: GET /v1/models/NAME/metadata."
+    )

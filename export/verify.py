@@ -16,7 +16,7 @@ from absl import flags
 
 from export import parity
 from export.artifacts import open_artifact
-from export.source import Source
+from export.source import Source, define_data_flag
 from programs import command_line
 
 
@@ -41,7 +41,7 @@ def _define_flags(values: flags.FlagValues) -> None:
     define_string = flags.DEFINE_string
     define_string("artifact", None, "SavedModel, .tflite or folder of .onnx.", flag_values=values)
     define_string("model", None, "Run directory, .keras file or preset.", flag_values=values)
-    define_string("data", None, "True sequences (.npy) to compare on.", flag_values=values)
+    define_data_flag(values)
 
 
 if __name__ == "__main__":

@@ -16,19 +16,18 @@ MODEL_NAME = "iprnn"  # A server replays the requests on the model they lie in, 
 OPEN_SIDE, OPEN_TIME = 64, 10  # Where a model leaves them open.
 
 
-def write(folder: Path, signatures: Signatures, batch_sizes: Sequence[int]) -> None:
-    """Writes one request for each signature and batch size; none where there is no batch size.
+def requests(signatures: Signatures, batch_sizes: Sequence[int]) -> list[bytes]:
+    """Returns a request for each signature and batch size, as a server's file has them.
 
     Args:
-        folder: `assets.extra` of a SavedModel.
         signatures: of the model.
-        batch_sizes: those that the server batches to.
+        batch_sizes: those that the server batches to; with none there are no requests.
 
     Raises:
         ValueError: if the stubs of TF Serving aren't installed.
     """
     if not batch_sizes:
-        return
+        return []
     try:
         from tensorflow_serving.apis import prediction_log_pb2
     except ImportError as error:
@@ -36,16 +35,25 @@ def write(folder: Path, signatures: Signatures, batch_sizes: Sequence[int]) -> N
             "Warm-up requests are written with tensorflow-serving-api. Received: an environment "
             'without it. Install it, pip install -e ".[serving]", or give --warm_up= for none.'
         ) from error
-    with tf.io.TFRecordWriter(str(folder / FILE)) as records:
-        for batch_size in batch_sizes:
-            for name, inputs in black_inputs(signatures, batch_size).items():
-                log = prediction_log_pb2.PredictionLog()
-                request = log.predict_log.request
-                request.model_spec.name = MODEL_NAME
-                request.model_spec.signature_name = name
-                for argument, value in inputs.items():
-                    request.inputs[argument].CopyFrom(tf.make_tensor_proto(value))
-                records.write(log.SerializeToString())
+    records = []
+    for batch_size in batch_sizes:
+        for name, inputs in black_inputs(signatures, batch_size).items():
+            log = prediction_log_pb2.PredictionLog()
+            request = log.predict_log.request
+            request.model_spec.name = MODEL_NAME
+            request.model_spec.signature_name = name
+            for argument, value in inputs.items():
+                request.inputs[argument].CopyFrom(tf.make_tensor_proto(value))
+            records.append(log.SerializeToString())
+    return records
+
+
+def write(folder: Path, records: Sequence[bytes]) -> None:
+    """Writes requests, if there are any, to the folder `assets.extra` of a SavedModel."""
+    if records:
+        with tf.io.TFRecordWriter(str(folder / FILE)) as file:
+            for record in records:
+                file.write(record)
 
 
 def black_inputs(signatures: Signatures, batch_size: int) -> dict[str, dict[str, Any]]:

@@ -48,9 +48,9 @@ def dynamic_rollout(predictor: Predictor, context: Tensor, horizon: int | Tensor
     """Predicts the frames that follow a context, in loops that have no derivative.
 
     The step and the weights are those of `iprnn_tf.rollout`; only the loop is another. It
-    survives TensorFlow's SavedModel, LiteRT (with builtin operations alone), ONNX and OpenVINO
-    with all dimensions open: a loop that writes with a mask does, one that writes slices or
-    lists does not.
+    survives the way to SavedModel, LiteRT (with builtin operations alone), ONNX and OpenVINO with
+    batch and time open: a loop that writes with a mask does, one that writes slices or lists
+    does not.
 
     Args:
         predictor: a `VideoPredictor`.

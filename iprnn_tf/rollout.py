@@ -65,7 +65,7 @@ def rollout(
     if use_context is None:
         predictions, states = _warm_up(predictor, context, return_warm_up)
     else:
-        predictions, states = _observe(predictor, frames[:1], _initial_states(predictor, context))
+        predictions, states = observe(predictor, frames[:1], _initial_states(predictor, context))
         given = frames[1:] + given
         chosen = _unstacked(use_context) + chosen
 
@@ -85,12 +85,17 @@ def _warm_up(
 ) -> tuple[list[Tensor], States]:
     if hasattr(predictor, "warm_up"):
         return predictor.warm_up(context, return_all=return_all)
-    return _observe(predictor, _unstacked(context), _initial_states(predictor, context))
+    return observe(predictor, _unstacked(context), _initial_states(predictor, context))
 
 
-def _observe(
+def observe(
     predictor: Steppable, frames: list[Tensor], states: States
 ) -> tuple[list[Tensor], States]:
+    """Steps over frames that are known, `(B, H, W, C)` each.
+
+    Returns:
+        The prediction after each of them, and the states after the last.
+    """
     predictions = []
     for frame in frames:
         frame, states = predictor.step(frame, states)

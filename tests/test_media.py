@@ -68,7 +68,7 @@ def test_an_array_holds_one_sequence_or_many_in_bytes_or_floats(tmp_path):
         (GREY[..., None].astype("float32"), "to 255"),
         (np.full((3, 8, 8, 1), np.nan), "from nan"),
         (np.zeros((3, 8, 8, 2)), "only grey and colour are converted.*with 2"),
-        (np.array([{}]), "Object arrays"),
+        (np.array([{}]), "Python objects"),
     ],
 )
 def test_an_array_of_something_else_is_answered_with_the_rule(tmp_path, array, message):
