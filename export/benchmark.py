@@ -77,10 +77,6 @@ def export_all(model: Source, output: Path, data: str | None) -> dict[str, Path]
         Where each lies, by name. What this model can't be exported to is left out, and said.
     """
     output.mkdir(parents=True, exist_ok=True)
-    keras_file = output / "model.keras"
-    with replacing(keras_file) as unfinished:
-        model.model.save(unfinished)
-    paths = {"Keras": keras_file}
     exporters: dict[str, tuple[Path, Callable[[Path], Any]]] = {
         "SavedModel": (output / "saved_model", lambda path: save_model(model, path, data=data)),
         "ONNX Runtime": (output / "onnx", lambda path: save_onnx(model, path, data)),
@@ -89,6 +85,10 @@ def export_all(model: Source, output: Path, data: str | None) -> dict[str, Path]
         save = functools.partial(save_tflite, model, precision=precision, data=data)
         exporters[f"LiteRT {precision}"] = output / f"{precision}.tflite", save
     present = [path for path, _ in exporters.values() if _is_there(path, model)]
+    keras_file = output / "model.keras"
+    with replacing(keras_file) as unfinished:
+        model.model.save(unfinished)
+    paths = {"Keras": keras_file}
     for name, (path, export) in exporters.items():
         try:
             if path not in present:
@@ -157,8 +157,8 @@ def _measured(path: Path, contexts: np.ndarray) -> tuple[np.ndarray, dict[str, A
 
 def _is_there(path: Path, model: Source) -> bool:
     """Whether an artefact of this model is there, from an earlier call."""
-    if not path.exists():
-        return False
+    if not path.exists() or (path.is_dir() and not any(path.glob("[!.]*"))):
+        return False  # A SavedModel that failed leaves the folder of its versions.
     found, own = artifacts.open_artifact(path).description, model.description()
     if any(found[key] != own[key] for key in ("fingerprint", "context_frames", "horizon")):
         raise ValueError(

@@ -22,7 +22,6 @@ def shaped(tensor: tf.Tensor, spec: tf.TensorSpec) -> tf.Tensor:
     """
     expected = [ANY if size is None else size for size in spec.shape]
     words = ", ".join("any" if size == ANY else str(size) for size in expected)
-    tensor = _without_static_shape(tensor)
     shape = tf.shape(tensor)
     return tf.ensure_shape(
         _require(
@@ -48,7 +47,7 @@ def shaped_like(tensor: tf.Tensor, model: tf.Tensor, name: str, given: str) -> t
     Raises:
         tf.errors.InvalidArgumentError: when the graph runs, if it has another shape.
     """
-    shape, expected = tf.shape(_without_static_shape(tensor)), tf.shape(model)
+    shape, expected = tf.shape(tensor), tf.shape(model)
     message = f"`{name}` must fit `{given}`: take it from `prime` or `step`. Received: shape"
     fits = tf.reduce_all(tf.equal(shape, expected))
     return _require(tensor, fits, message, shape, "where it should be", expected)
@@ -118,9 +117,3 @@ def _matches(shape: tf.Tensor, expected: list[int]) -> tf.Tensor:
 def _require(tensor: tf.Tensor, condition: tf.Tensor, *message: str | tf.Tensor) -> tf.Tensor:
     with tf.control_dependencies([tf.debugging.Assert(condition, list(message), summarize=8)]):
         return tf.identity(tensor)
-
-
-def _without_static_shape(tensor: tf.Tensor) -> tf.Tensor:
-    # TensorFlow takes a static shape for the truth, and would leave out checks of it, but a
-    # server feeds what it receives.
-    return tf.raw_ops.PlaceholderWithDefault(input=tensor, shape=tf.TensorShape(None))

@@ -62,7 +62,7 @@ def read_array(path: str | PathLike[str], part: slice = slice(None)) -> np.ndarr
         ValueError: if it can't be read, or holds anything else.
     """
     try:
-        frames = np.load(path, mmap_mode="r", allow_pickle=False)
+        frames: np.ndarray = np.lib.format.open_memmap(path, mode="r")
     except (OSError, ValueError, EOFError) as error:
         raise ValueError(
             f"Frames in a .npy file are an array that NumPy can read. Received: {path} ({error}). "

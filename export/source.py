@@ -67,11 +67,7 @@ class Source:
     @property
     def fingerprint(self) -> str:
         """A hash of the configuration and the weights; artefacts of one model share it."""
-        config = {
-            name: value
-            for name, value in self.model.get_config().items()
-            if name not in ("name", "dtype", "trainable", "horizon")
-        }
+        config = _without(self.model.get_config(), ("name", "dtype", "trainable", "horizon"))
         digest = hashlib.sha256(json.dumps(config, sort_keys=True).encode())
         for weight in self.model.get_weights():
             digest.update(np.ascontiguousarray(weight, np.float32).tobytes())
@@ -156,6 +152,13 @@ def from_flags(values: flags.FlagValues) -> Source:
             "Try --model=iprnn_small_moving_mnist."
         )
     return Source.load(values.model, values.context_frames, values.horizon)
+
+
+def _without(config: Any, names: tuple[str, ...]) -> Any:
+    """Leaves out, at any depth, what makes no other predictor."""
+    if not isinstance(config, dict):
+        return config
+    return {key: _without(value, names) for key, value in config.items() if key not in names}
 
 
 def _loaded(file: Path, split: str, count: int, length: int, image_shape: Shape) -> np.ndarray:
