@@ -80,6 +80,12 @@ def test_predict_needs_a_context_and_no_labels(model):
     close(predictions, model.rollout(context))
 
 
+def test_predict_takes_contexts_of_one_length_after_the_other(model):
+    for time in (1, 2, 5):  # From the third on, Keras doesn't tell the graph the length.
+        context = frames(model, time)
+        close(model.predict(context, verbose=0), model.rollout(context))
+
+
 def test_a_rollout_has_any_horizon_and_the_same_beginning(model):
     context = frames(model, TIME)
     longest = model.rollout(context, horizon=7)

@@ -10,6 +10,7 @@ import keras
 from keras import ops
 
 from iprnn_tf.cells.cell import States, Tensor
+from iprnn_tf.dynamic_rollout import dynamic_rollout
 from iprnn_tf.presets import PRESETS, load_preset
 from iprnn_tf.rollout import rollout
 
@@ -129,7 +130,10 @@ class VideoPredictor(keras.Model):
         context = ops.convert_to_tensor(context)
         self._check_context(context)
         context = ops.cast(context, "float32")
-        return rollout(self, context, self.horizon if horizon is None else horizon, **kwargs)
+        horizon = self.horizon if horizon is None else horizon
+        if context.shape[1] is None and not kwargs:  # As Keras traces `predict` in the end.
+            return dynamic_rollout(self, context, horizon)
+        return rollout(self, context, horizon, **kwargs)
 
     def call(self, inputs: Tensor | dict[str, Tensor]) -> Tensor:
         if not isinstance(inputs, dict):
