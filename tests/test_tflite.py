@@ -5,6 +5,7 @@ import math
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -20,6 +21,8 @@ from programs.command_line import Failure
 Interpreter = pytest.importorskip("ai_edge_litert.interpreter").Interpreter
 flatbuffer_utils = pytest.importorskip("tensorflow.lite.tools.flatbuffer_utils")
 pytest_plugins = ["exported_models"]
+
+ROOT = Path(__file__).parent.parent
 
 WITHOUT_TENSORFLOW = """
 import json, sys
@@ -117,11 +120,9 @@ def test_a_file_says_what_it_is(file, precision, wide_source):
 
 def test_a_file_is_read_and_run_without_tensorflow(litert_files, wide_source, tmp_path):
     np.save(tmp_path / "context.npy", contexts())
-    program = tmp_path / "program.py"
-    program.write_text(WITHOUT_TENSORFLOW)
     files = [tmp_path / "context.npy", tmp_path / "predictions.npy"]
-    command = [sys.executable, program, litert_files["float32"], *files]
-    done = subprocess.run(list(map(str, command)), capture_output=True, text=True)
+    command = [sys.executable, "-c", WITHOUT_TENSORFLOW, litert_files["float32"], *files]
+    done = subprocess.run(list(map(str, command)), cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["fingerprint"] == wide_source.fingerprint
     expected = wide_source.model.predict(contexts(), verbose=0)
