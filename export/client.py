@@ -14,6 +14,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Self
 
 import keras
@@ -189,9 +190,7 @@ def _define_flags(values: flags.FlagValues) -> None:
     define_bool("stream", False, "Predict frame by frame.", flag_values=values)
     define_bool("images", False, "Send frames as PNG: small messages.", flag_values=values)
     define_string("model_name", "iprnn", "As the server calls it.", flag_values=values)
-    flags.DEFINE_integer(
-        "version", None, "By default the latest.", lower_bound=0, flag_values=values
-    )
+    flags.DEFINE_integer("version", None, "By default the latest.", 0, flag_values=values)
     define_string("label", None, "A version by its label, such as stable.", flag_values=values)
     flags.DEFINE_integer(
         "horizon",
@@ -212,6 +211,10 @@ def _check_flags(values: flags.FlagValues) -> None:
         if not values[name].value:
             raise ValueError(f"--{name} is needed. Received: none. Name a file; see --help.")
     check_output(values.output)
+    if not Path(values.input).exists():
+        raise ValueError(
+            f"--input must be there. Received: {values.input}. docs/serving.md makes one of digits."
+        )
     if values.stream and values.images:
         raise ValueError(
             "--images is for whole forecasts. Received: --stream and --images. Leave one out."

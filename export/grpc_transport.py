@@ -39,10 +39,10 @@ class GrpcTransport:
     def __init__(
         self, server: str, model: ServedModel | None = None, timeout: float = TIMEOUT
     ) -> None:
-        if "://" in server:
+        if "://" in server or ":" not in server:
             raise ValueError(
-                f"A gRPC --server is host:port. Received: {server}. Leave out the scheme, or use "
-                "--rest."
+                f"A gRPC --server is host:port. Received: {server}. Write localhost:8500, say, or "
+                "use --rest."
             )
         self._server, self._model, self._timeout = server, model or ServedModel(), timeout
         self._channel = grpc.insecure_channel(server, options=_CHANNEL)

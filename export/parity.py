@@ -47,6 +47,7 @@ class Report:
         max_error: largest difference of a pixel, `(K,)` over lead time.
         squared_error: mean squared difference of predictions, `(K,)` over lead time.
         streaming_error: largest difference of a pixel between `forecast` and `prime` with `step`.
+        sequences: how many.
         model_mse: the model's own squared error, summed over a frame.
         artifact_mse: the artefact's.
     """
@@ -55,6 +56,7 @@ class Report:
     max_error: np.ndarray
     squared_error: np.ndarray
     streaming_error: float
+    sequences: int
     model_mse: float
     artifact_mse: float
 
@@ -83,8 +85,9 @@ class Report:
             f"Predictions against the model's: {self.psnr:.1f} dB "
             f"({limits.psnr:.0f} or more in {self.precision}).\n"
             f"prime and step against forecast: {self.streaming_error:.1e} at most.\n"
-            f"MSE on true sequences: {self.artifact_mse:.2f}, the model's {self.model_mse:.2f}: "
-            f"{self.mse_change:+.2%} ({limits.mse_change:.2%} at most)."
+            f"MSE on {self.sequences} true sequences: {self.artifact_mse:.2f}, "
+            f"the model's {self.model_mse:.2f}: {self.mse_change:+.2%} "
+            f"({limits.mse_change:.2%} at most)."
         )
 
     def check(self) -> None:
@@ -129,6 +132,7 @@ def compare(model: Source, artifact: Artifact, data: str | None = None) -> Repor
         max_error=np.abs(difference).max(axes),
         squared_error=np.square(difference, dtype=np.float64).mean(axes),
         streaming_error=float(np.abs(received[: len(streamed)] - streamed).max()),
+        sequences=len(sequences),
         model_mse=frame_error(expected, targets),
         artifact_mse=frame_error(received, targets),
     )

@@ -94,6 +94,8 @@ def _trouble(error: Exception) -> tuple[str, str]:
         return "DEADLINE_EXCEEDED", str(reason)
     if isinstance(reason, OSError):  # Refused, reset, no such host, or hung up without a word.
         return "UNAVAILABLE", str(reason)
+    if isinstance(error, http.client.HTTPException):  # Its message may be any bytes.
+        return "UNKNOWN", "an answer that is not HTTP. Is this the port of gRPC?"
     return type(error).__name__, str(reason)
 
 

@@ -118,7 +118,7 @@ def answered(code: str, message: str, server: str, model: ServedModel) -> Except
         )
     if code not in _ASKED_WRONGLY:
         return ConnectionError(f"{server} failed with {code}: {message}. See the server's log.")
-    if code == "NOT_FOUND":
+    if code == "NOT_FOUND" or "version label" in message:
         return ValueError(
             f"The server must have the model that is asked for. Received: {model} at {server}: "
             f"{message}. Check --model_name, --version and --label."

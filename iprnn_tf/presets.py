@@ -43,6 +43,9 @@ class ReleasedPresets(Mapping[str, dict[str, Any]]):
     def __iter__(self) -> Iterator[str]:
         return iter(sorted(path.parent.name for path in _released().glob(f"*/{METADATA}")))
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(self)})"
+
     def __len__(self) -> int:
         return sum(1 for _ in self)
 

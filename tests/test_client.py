@@ -61,7 +61,7 @@ def test_a_model_is_found_by_version_and_by_label(connect, expected):
     [
         (ServedModel("other/name"), r"other/name \(the latest version\) at 127.0.0.1"),
         (ServedModel(version=7), r"iprnn \(version 7\) at .*Specific\(iprnn, 7\)"),
-        (ServedModel(label="blue"), "Unrecognized servable version label: blue"),
+        (ServedModel(label="blue"), "label: blue. Check --model_name, --version and --label"),
     ],
 )
 def test_a_missing_model_is_named(connect, model, message):
@@ -177,19 +177,22 @@ def test_a_picture_is_a_filmstrip(served, tmp_path):
     [
         (["--input="], "--input is needed"),
         (["--output="], "--output is needed"),
+        (["--input=nowhere.gif"], "must be there. Received: nowhere.gif"),
         (["--output=prediction.avi"], r"ends in one of .gif.*Received: prediction.avi"),
         (["--horizon=20"], "Add --stream"),
         (["--stream", "--images"], "Leave one out"),
         (["--version=1", "--label=stable"], "--version or --label. Received: both"),
         (["--server=http://localhost:8500"], "host:port"),
+        (["--server=localhost"], "host:port. Received: localhost"),
         (["--rest", "--server=file:///etc/passwd"], "https://"),
         (["--batch_size=0"], "batch_size"),
         (["--timeout=0"], "timeout"),
     ],
 )
-def test_a_wrong_flag_is_answered_with_its_rule(flags, message):
+def test_a_wrong_flag_is_answered_with_its_rule(tmp_path, flags, message):
+    clip = _animation(tmp_path / "clip.gif", PIXELS[0])
     with pytest.raises(ValueError, match=message):
-        client.main(["--input=clip.gif", "--output=prediction.gif", *flags])
+        client.main([f"--input={clip}", "--output=prediction.gif", *flags])
 
 
 def test_a_clip_that_is_too_short_or_of_another_size_is_said_to_be_so(served, tmp_path):

@@ -15,7 +15,7 @@ DOCS = Path(__file__).parent.parent / "docs"
 
 def test_the_lines_that_follow_a_live_video_run(tmp_path, monkeypatch):
     model = IPRNN((64, 64, 1), STGRUCell(2), num_layers=1)
-    save_tflite(Source("tiny", model, 10, {}, {}), tmp_path / "iprnn.tflite")
+    save_tflite(Source("tiny", model, 10, {}, {}), tmp_path / "exported" / "iprnn.tflite")
     [block] = re.findall(r"^```python\n(.*?)^```", (DOCS / "export.md").read_text(), re.M | re.S)
     monkeypatch.chdir(tmp_path)
     names: dict = {}

@@ -306,3 +306,7 @@ def test_a_copy_of_a_released_preset_is_a_preset_too(tmp_path):
     copy = shutil.copytree(RELEASED / name, tmp_path / "mine")
     loaded, released = IPRNN.from_preset(copy), IPRNN.from_preset(name)
     np.testing.assert_array_equal(loaded.get_weights()[0], released.get_weights()[0])
+
+
+def test_the_presets_are_printed_by_name():
+    assert "iprnn_small_moving_mnist" in repr(IPRNN.presets)
