@@ -5,10 +5,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from export.saved_model import save_model
 from export.source import Source
 from export.tflite import save_tflite
 from iprnn_tf import IPRNN, STGRUCell
+
+pytestmark = pytest.mark.slow
 
 DOCS = Path(__file__).parent.parent / "docs"
 

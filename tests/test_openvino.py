@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 
 pytest_plugins = ["served_model"]
+pytestmark = pytest.mark.slow
 openvino = pytest.importorskip("openvino")
 
 

@@ -41,6 +41,7 @@ def test_a_released_run_says_where_it_comes_from_and_what_it_reaches(preset, tin
     assert metadata["check"]["sequences"] == 100
 
 
+@pytest.mark.slow
 def test_a_preset_is_loaded_measured_and_trained_further(preset, tiny_flags, tmp_path, capsys):
     loaded = IPRNN.from_preset(preset.with_suffix(".zip"))
     assert loaded.horizon == 3

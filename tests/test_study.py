@@ -81,6 +81,7 @@ def test_every_arm_trains_on_the_same_number_of_sequences_and_differs_from_the_b
         assert config != baseline[1] or arm.change
 
 
+@pytest.mark.slow
 def test_an_arm_is_really_trained(tmp_path, monkeypatch):
     small = study.CONFIGS["small"]
     tiny = {"kernel_size": 1, "num_layers": 1, "context_frames": 2, "horizon": 2}
