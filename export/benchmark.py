@@ -159,8 +159,9 @@ def _is_there(path: Path, model: Source) -> bool:
     """Whether an artefact of this model is there, from an earlier call."""
     if not path.exists() or (path.is_dir() and not any(path.glob("[!.]*"))):
         return False  # A SavedModel that failed leaves the folder of its versions.
-    found, own = artifacts.open_artifact(path).description, model.description()
-    if any(found[key] != own[key] for key in ("fingerprint", "context_frames", "horizon")):
+    found = artifacts.open_artifact(path).description
+    own = model.fingerprint, model.context_frames, model.model.horizon
+    if (found["fingerprint"], found["context_frames"], found["horizon"]) != own:
         raise ValueError(
             f"--output is a folder for the artefacts of one model. Received: {path}, which was "
             "exported from another one, or for other frames. Choose another folder."

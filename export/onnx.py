@@ -63,7 +63,7 @@ def save_onnx(model: Source, output: str | Path, data: str | None = None) -> par
             f"--output must be a new folder. Received: {output}, which exists. Choose another."
         )
     functions = Signatures(model.model, model.context_frames).concrete()
-    description = json.dumps({**model.description(), "signatures": sorted(functions)})
+    description = json.dumps(model.description(functions))
     with new_folder(output) as folder:
         for name, function in functions.items():
             (folder / f"{name}.onnx").write_bytes(converted(function, description))

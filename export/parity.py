@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 
-from export.artifacts import Artifact
+from export.artifacts import BATCH_SIZE, Artifact
 from export.source import Source
 from programs.command_line import Failure
 from programs.tables import aligned
@@ -123,7 +123,7 @@ def compare(model: Source, artifact: Artifact, data: str | None = None) -> Repor
     sequences = sequences[CALIBRATED:] if len(sequences) > CALIBRATED else sequences
     horizon = model.model.horizon
     context, targets = sequences[:, :-horizon], sequences[:, -horizon:]
-    expected = model.model.predict(context, batch_size=8, verbose=0)
+    expected = model.model.predict(context, batch_size=BATCH_SIZE, verbose=0)
     received, streamed = _run(artifact, context)
     difference = received - expected
     axes = (0, 2, 3, 4)

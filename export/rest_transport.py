@@ -47,6 +47,10 @@ class RestTransport:
         self._path = address.rstrip("/") + _rest_path(self._model)
 
     def signatures(self) -> dict[str, Signature]:
+        return self._known
+
+    @functools.cached_property
+    def _known(self) -> dict[str, Signature]:
         found = self._call("/metadata", "metadata")["signature_def"]["signature_def"]
         return {
             name: Signature(_json_shapes(item["inputs"]), _json_shapes(item["outputs"]))
@@ -66,10 +70,6 @@ class RestTransport:
 
     def close(self) -> None:
         """Does nothing: every call has a connection of its own."""
-
-    @functools.cached_property
-    def _known(self) -> dict[str, Signature]:
-        return self.signatures()
 
     def _call(self, what: str, wanted: str, body: bytes | None = None) -> Any:
         request = urllib.request.Request(self._path + what, body)

@@ -79,7 +79,7 @@ def save_model(
         extras = folder / EXTRAS
         extras.mkdir(exist_ok=True)
         warm_up.write(extras, requests)
-        write_json(extras / DESCRIPTION, {**model.description(), "signatures": sorted(functions)})
+        write_json(extras / DESCRIPTION, model.description(functions))
         parity.compare(model, SavedModelArtifact(folder), data).check()
     return path
 

@@ -91,7 +91,7 @@ class Signatures:
     @property
     def state_names(self) -> list[str]:
         """Of the inputs of `step` and the outputs of `prime`, in order."""
-        return list(_named("state", self._initial_states(1)))
+        return [state.name for state in self.model.step_inputs()[1:]]
 
     def context_spec(self) -> Specs:
         """Returns the inputs of `forecast` and `prime`."""
@@ -99,17 +99,8 @@ class Signatures:
 
     def step_spec(self) -> Specs:
         """Returns the inputs of `step`."""
-        height, width, _ = self.model.image_shape
-        states = {
-            name: (
-                self.batch_size,
-                state.shape[1] if height else None,
-                state.shape[2] if width else None,
-                state.shape[3],
-            )
-            for name, state in _named("state", self._initial_states(1)).items()
-        }
-        return _specs({"frame": (self.batch_size, *self.model.image_shape), **states})
+        inputs = self.model.step_inputs()
+        return _specs({one.name: (self.batch_size, *one.shape[1:]) for one in inputs})
 
     def images_spec(self) -> Specs:
         """Returns the inputs of `forecast_images`."""
@@ -171,11 +162,9 @@ class Signatures:
             for name, state in _named("state", expected).items()
         }
 
-    def _initial_states(self, batch_size: Any, frames: tf.Tensor | None = None) -> States:
+    def _initial_states(self, batch_size: Any, frames: tf.Tensor) -> States:
         height, width, _ = self.model.image_shape
-        size = (height or 1, width or 1)
-        if frames is not None:
-            size = (height or tf.shape(frames)[-3], width or tf.shape(frames)[-2])
+        size = (height or tf.shape(frames)[-3], width or tf.shape(frames)[-2])
         return self.model.initial_states(batch_size, image_size=size)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -73,8 +74,8 @@ class Source:
             digest.update(np.ascontiguousarray(weight, np.float32).tobytes())
         return digest.hexdigest()
 
-    def description(self) -> dict[str, Any]:
-        """Returns what every artefact says about itself."""
+    def description(self, signatures: Iterable[str]) -> dict[str, Any]:
+        """Returns what an artefact with these signatures says about itself."""
         return {
             "source": Path(self.name).name,
             "fingerprint": self.fingerprint,
@@ -82,6 +83,7 @@ class Source:
             "context_frames": self.context_frames,
             "horizon": self.model.horizon,
             "weights": self.model.count_params(),
+            "signatures": sorted(signatures),
             "preset": self.metadata,
             **provenance(),
         }

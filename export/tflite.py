@@ -98,10 +98,9 @@ def _prepare(
     functions = signatures.concrete(loops=precision != "int8")
     signatures.save(folder / converter.SAVED_MODEL, functions)
     description = {
-        **model.description(),
+        **model.description(functions),
         "precision": precision,
         "batch_size": signatures.batch_size,
-        "signatures": sorted(functions),
     }
     request = {
         "precision": precision,

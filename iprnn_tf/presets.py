@@ -71,13 +71,11 @@ def save_preset(model: keras.Model, folder: Path, metadata: dict[str, Any]) -> N
     Raises:
         OSError: if it can't be written.
     """
-    config = model.get_config()
-    stored = type(model).from_config({**config, "dtype": STORED_DTYPE})
-    stored.set_weights(model.get_weights())
     with replacing(folder / WEIGHTS) as temporary:
         # Keras insists on the suffix, which the temporary file shares.
-        stored.save_weights(temporary)
-    write_json(folder / CONFIG, {"class_name": type(model).__name__, "config": config})
+        model.in_precision(STORED_DTYPE).save_weights(temporary)
+    config = {"class_name": type(model).__name__, "config": model.get_config()}
+    write_json(folder / CONFIG, config)
     hashes = {name: _digest((folder / name).read_bytes()) for name in (CONFIG, WEIGHTS)}
     write_json(folder / METADATA, {**metadata, HASHES: hashes})
 

@@ -157,7 +157,7 @@ class Shifted(Artifact):
     size = 0
 
     def __init__(self, model, errors):
-        said = {**model.description(), "signatures": ["forecast", "prime", "step"]}
+        said = model.description(["forecast", "prime", "step"])
         super().__init__("shifted", said)
         self.model, self.errors = model.model, np.float32(errors)
 

@@ -46,7 +46,7 @@ def load_model(source: str | Path, dtype: str | None = None) -> VideoPredictor:
             "A model is an iprnn_tf.VideoPredictor. "
             f"Received: {file} with a {type(model).__name__}. Save one of ours with model.save()."
         )
-    return model if dtype is None else _in_precision(model, dtype)
+    return model if dtype is None else model.in_precision(dtype)
 
 
 def training_settings(source: str | Path) -> dict[str, Any] | None:
@@ -74,9 +74,3 @@ def training_settings(source: str | Path) -> dict[str, Any] | None:
             f"Received: {source} ({type(error).__name__}: {error}). Write it again with "
             f"trainers.{'release' if preset else 'train'}."
         ) from error
-
-
-def _in_precision(model: VideoPredictor, dtype: str) -> VideoPredictor:
-    copy = type(model).from_config({**model.get_config(), "dtype": dtype})
-    copy.set_weights(model.get_weights())
-    return copy

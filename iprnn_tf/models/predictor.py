@@ -157,13 +157,18 @@ class VideoPredictor(keras.Model):
             self._check_context(x)
         return super().predict(x, *args, **kwargs)
 
-    def step_model(self) -> keras.Model:
-        """Returns `step` as a functional Keras model that shares this model's weights.
+    def in_precision(self, dtype: str) -> Self:
+        """Returns a copy with the same weights whose layers compute in another precision."""
+        copy = type(self).from_config({**self.get_config(), "dtype": dtype})
+        copy.set_weights(self.get_weights())
+        return copy
 
-        Inputs and outputs are `[frame, *states]`, for plots, summaries and other runtimes.
+    def step_inputs(self) -> list[keras.KerasTensor]:
+        """Returns what `step` takes as Keras inputs: `frame`, then `state_0`, `state_1`, ...
+
+        Their batch is open, and so are the sides that `image_shape` leaves open.
         """
         height, width, _ = self.image_shape
-        frame = keras.Input(self.image_shape, name="frame")
         states = [
             keras.Input(
                 (height and state.shape[1], width and state.shape[2], state.shape[3]),
@@ -172,6 +177,14 @@ class VideoPredictor(keras.Model):
             )
             for index, state in enumerate(self.initial_states(1, (height or 1, width or 1)))
         ]
+        return [keras.Input(self.image_shape, name="frame"), *states]
+
+    def step_model(self) -> keras.Model:
+        """Returns `step` as a functional Keras model that shares this model's weights.
+
+        Inputs and outputs are `[frame, *states]`, for plots, summaries and other runtimes.
+        """
+        frame, *states = self.step_inputs()
         next_frame, next_states = self.step(frame, states)
         return keras.Model([frame, *states], [next_frame, *next_states], name=f"{self.name}_step")
 
