@@ -1,20 +1,21 @@
+"""Frames drawn side by side, over time, and as differences."""
+
 import numpy as np
 import pytest
-from PIL import Image
 
-from iprnn_tf import visualization
 from iprnn_tf.visualization import (
+    Panel,
     animation,
-    error_curve,
+    difference_maps,
     filmstrip,
     filmstrips,
-    save_gif,
-    save_png,
+    side_by_side,
 )
 
 HEIGHT, WIDTH = 6, 9
 SEEN, HORIZON = 3, 2
-VERMILION = (213, 94, 0)
+BLUE, VERMILION = (0, 114, 178), (213, 94, 0)
+STEP = HEIGHT + 2  # From one row of a strip to the next.
 
 
 def frames(*levels, channels=1):
@@ -44,24 +45,39 @@ def batch(sequence, size=2):
 
 
 def test_a_filmstrip_has_predictions_under_the_frames_they_predict():
-    picture = grey(filmstrip(CONTEXT, TARGETS, PREDICTIONS))
-    above, below = picture[HEIGHT // 2], picture[-HEIGHT // 2]
+    picture = filmstrip(CONTEXT, TARGETS, PREDICTIONS)
+    above, below = (grey(picture[row]) for row in (HEIGHT // 2, STEP + HEIGHT // 2))
     assert middles(above) == [10, 20, 30, 40, 50]
     assert middles(below) == [60, 70]
     np.testing.assert_array_equal(below == 60, above == 40)
     np.testing.assert_array_equal(below == 70, above == 50)
 
 
+def test_a_filmstrip_has_the_differences_under_the_predictions():
+    picture = filmstrip(CONTEXT, TARGETS, PREDICTIONS)
+    assert picture.shape[0] == 2 * STEP + HEIGHT
+    below = picture[2 * STEP :, -2 * WIDTH - 2 :]
+    maps = difference_maps(TARGETS, PREDICTIONS)
+    np.testing.assert_array_equal(below[:, :WIDTH], maps[0])
+    np.testing.assert_array_equal(below[:, -WIDTH:], maps[1])
+
+
 def test_a_filmstrip_is_empty_below_the_context():
-    picture = grey(filmstrip(CONTEXT, TARGETS, PREDICTIONS))
-    below = picture[-HEIGHT:]
-    assert (below[:, : SEEN * WIDTH] == 255).all()
-    assert (below == 60).sum() == HEIGHT * WIDTH
+    picture = filmstrip(CONTEXT, TARGETS, PREDICTIONS)
+    assert (picture[HEIGHT:, : SEEN * WIDTH] == 255).all()
+    assert (picture == 60).all(-1).sum() == HEIGHT * WIDTH
+
+
+def test_a_truth_that_is_not_known_is_middle_grey_and_so_is_its_difference():
+    unknown = np.stack([TARGETS[0], np.full_like(TARGETS[1], np.nan)])
+    picture = filmstrip(CONTEXT, unknown, PREDICTIONS)[:, -WIDTH:]
+    for row, level in enumerate([128, 70, 128]):
+        assert (picture[row * STEP :][:HEIGHT] == level).all()
 
 
 @pytest.mark.parametrize("targets", [TARGETS, None], ids=["targets", "no targets"])
 def test_the_gap_before_the_future_is_wider_than_between_frames(targets):
-    row = grey(filmstrip(CONTEXT, targets, PREDICTIONS))[0]
+    row = grey(filmstrip(CONTEXT, targets, PREDICTIONS)[0])
     future = (60, 70) if targets is None else (40, 50)
     starts = [int(np.argmax(row == level)) for level in (10, 20, 30, *future)]
     gaps = np.diff(starts) - WIDTH
@@ -83,7 +99,7 @@ def test_colours_and_uint8_frames_are_drawn_as_they_are():
     picture = filmstrip(context, targets, predictions)
     np.testing.assert_array_equal(picture[:HEIGHT, :WIDTH], context[0])
     np.testing.assert_array_equal(picture[:HEIGHT, -WIDTH:], targets[1])
-    np.testing.assert_array_equal(picture[-HEIGHT:, -WIDTH:], predictions[1])
+    np.testing.assert_array_equal(picture[STEP:][:HEIGHT, -WIDTH:], predictions[1])
 
 
 def test_predictions_out_of_range_saturate_and_nan_is_black():
@@ -207,121 +223,51 @@ def test_a_scale_below_one_is_refused():
         animation(CONTEXT[None], None, PREDICTIONS[None], scale=0)
 
 
-def test_a_saved_gif_has_every_picture_and_their_pace(tmp_path):
-    pictures = animation(CONTEXT[None], TARGETS[None], PREDICTIONS[None], scale=2)
-    save_gif(tmp_path / "a.gif", pictures, frames_per_second=4)
-    with Image.open(tmp_path / "a.gif") as gif:
-        assert gif.n_frames == SEEN + HORIZON
-        assert gif.info["loop"] == 0
-        for time, picture in enumerate(pictures):
-            gif.seek(time)
-            assert gif.info["duration"] == 250
-            error = np.asarray(gif.convert("RGB")).astype(int) - picture
-            assert np.abs(error).max() <= 8  # A GIF has 256 colours.
+def test_white_is_equal_blue_too_dark_and_vermilion_too_bright():
+    targets, predictions = frames(0, 255, 77), frames(255, 0, 77)
+    for scaled in (1.0, 255.0):
+        kind = "float32" if scaled == 1.0 else "uint8"
+        pair = [np.round(x * 255).astype(kind) if scaled > 1 else x for x in (targets, predictions)]
+        maps = difference_maps(*pair)
+        assert (maps.dtype, maps.shape) == (np.uint8, (3, HEIGHT, WIDTH, 3))
+        for picture, colour in zip(maps, (VERMILION, BLUE, (255, 255, 255)), strict=True):
+            assert (picture == colour).all()
 
 
-def test_a_saved_png_is_the_picture(tmp_path):
-    picture = filmstrip(CONTEXT, TARGETS, PREDICTIONS)
-    save_png(str(tmp_path / "a.png"), picture)
-    with Image.open(tmp_path / "a.png") as image:
-        np.testing.assert_array_equal(np.asarray(image), picture)
+def test_small_differences_show_and_grow_with_the_square_root():
+    truth = np.zeros((4, HEIGHT, WIDTH, 1))
+    errors = np.reshape([0.01, 0.04, 0.25, 1.0], (4, 1, 1, 1))
+    share = (255.0 - difference_maps(truth, truth + errors)[:, 0, 0, 2]) / 255.0
+    np.testing.assert_allclose(share, [0.1, 0.2, 0.5, 1.0], atol=0.002)
 
 
-@pytest.mark.parametrize("save", [save_png, lambda path, picture: save_gif(path, [picture])])
-def test_a_failed_save_leaves_the_old_file_and_no_other(tmp_path, monkeypatch, save):
-    path = tmp_path / "picture"
-    path.write_bytes(b"good")
-
-    def half(self, target, *args, **kwargs):
-        with open(target, "wb") as file:
-            file.write(b"half")
-        raise OSError("disk full")
-
-    monkeypatch.setattr(visualization.Image.Image, "save", half)
-    with pytest.raises(OSError, match="disk full"):
-        save(path, filmstrip(CONTEXT, TARGETS, PREDICTIONS))
-    assert [file.name for file in tmp_path.iterdir()] == ["picture"]
-    assert path.read_bytes() == b"good"
-
-
-def test_nothing_to_save_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="0 pictures"):
-        save_gif(tmp_path / "a.gif", [])
-    with pytest.raises(ValueError, match="at least one"):
-        save_png(tmp_path / "a.png", np.zeros((0, 5, 3), "uint8"))
-    with pytest.raises(ValueError, match="Pictures must be uint8"):
-        save_png(tmp_path / "a.png", np.zeros((4, 5, 4), "uint8"))
-    with pytest.raises(ValueError, match="float32"):
-        save_png(tmp_path / "a.png", np.zeros((4, 5, 3), "float32"))
-    with pytest.raises(ValueError, match="all of one shape"):
-        save_gif(tmp_path / "a.gif", [np.zeros((4, side, 3), "uint8") for side in (5, 6)])
-    assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.parametrize("pace", [0, -1, 60])
-def test_a_pace_that_no_browser_shows_is_refused(tmp_path, pace):
-    with pytest.raises(ValueError, match=f"frames_per_second={pace}"):
-        save_gif(tmp_path / "a.gif", batch(PREDICTIONS)[..., [0, 0, 0]], frames_per_second=pace)
-
-
-PLOT = np.s_[104:351, 72:617]
-
-
-def heights(picture, colour):
-    """The middle row of a colour in every column of the plot that has it."""
-    mask = (np.abs(picture[PLOT].astype(int) - colour) < 24).all(-1)
-    return [float(np.nonzero(column)[0].mean()) for column in mask.T if column.any()]
-
-
-BLUE = (0, 114, 178)
-
-
-def test_a_curve_that_rises_is_drawn_upwards_from_left_to_right():
-    rows = heights(error_curve({"model": [1, 2, 3, 4, 5]}), BLUE)
-    assert rows[0] > rows[-1] + 100
-    np.testing.assert_allclose(np.diff(rows), np.mean(np.diff(rows)), atol=3)
-
-
-def test_errors_are_drawn_to_scale_from_zero():
-    rows = heights(error_curve({"model": [25, 50, 75, 100]}), BLUE)
-    height = 350 - 104
-    np.testing.assert_allclose(rows[0], 0.75 * height, atol=4)
-    np.testing.assert_allclose(rows[-1], 0, atol=4)
-
-
-def test_curves_far_from_zero_fill_the_plot():
-    rows = heights(error_curve({"model": [0.98, 0.96, 0.94]}), BLUE)
-    assert rows[-1] - rows[0] > 150
-
-
-def test_two_curves_have_two_colours_and_may_differ_in_length():
-    picture = error_curve({"model": [1, 2, 3, 4], "last frame": [5, 6]}, "title", "error")
-    blue, vermilion = heights(picture, BLUE), heights(picture, VERMILION)
-    assert len(blue) > 2 * len(vermilion) > 0
-    assert min(blue) > max(vermilion)
-
-
-def test_title_label_and_legend_are_drawn():
-    plain = error_curve({"": [1.0, 2.0]})
-    full = error_curve({"model": [1.0, 2.0]}, title="title", ylabel="error")
-    assert plain.shape == full.shape == (400, 640, 3)
-    for rows in (np.s_[10:36], np.s_[40:58], np.s_[76:92]):
-        assert full[rows].sum() < plain[rows].sum()
-    np.testing.assert_array_equal(full[110:], plain[110:])
+def test_a_difference_is_the_mean_over_channels_of_what_is_drawn():
+    truth = np.zeros((HEIGHT, WIDTH, 3), "float32")
+    prediction = truth + np.float32([3.0, -1.0, np.nan])  # Drawn as 1, 0 and 0.
+    np.testing.assert_array_equal(
+        difference_maps(truth, prediction),
+        difference_maps(truth[..., :1], truth[..., :1] + np.float32(1 / 3)),
+    )
 
 
 @pytest.mark.parametrize(
-    "values", [[0.0], [3.0], [1.0, 1.0], [-2.0, -1.0], [1e-7, 2e-7], [1e7] * 60]
+    "prediction", [np.zeros((2, 3, 3)), np.zeros((3, 2, 1), int)], ids=["shape", "dtype"]
 )
-def test_any_finite_curve_can_be_drawn(values):
-    assert heights(error_curve({"model": values}), BLUE)
+def test_differences_of_what_does_not_fit_are_refused(prediction):
+    with pytest.raises(ValueError, match=r"Received: \(3, 2, 1\) of float64"):
+        difference_maps(np.zeros((3, 2, 1)), prediction)
 
 
-@pytest.mark.parametrize(
-    "curves",
-    [{}, {"a": []}, {"a": [1.0, np.nan]}, {"a": [[1.0]]}, {str(i): [1.0] for i in range(8)}],
-    ids=["none", "empty", "nan", "rank", "too many"],
-)
-def test_curves_that_cannot_be_read_are_refused(curves):
-    with pytest.raises(ValueError, match="Pass 1 to 7 curves"):
-        error_curve(curves)
+def test_an_animation_is_made_of_its_moments():
+    pictures = animation(batch(CONTEXT), batch(TARGETS), batch(PREDICTIONS), scale=9)
+    panels = [
+        Panel("truth 2/2", batch(TARGETS)[:, 1]),
+        Panel("prediction 2/2", batch(PREDICTIONS)[:, 1], is_prediction=True),
+    ]
+    np.testing.assert_array_equal(side_by_side(panels, scale=9), pictures[-1])
+
+
+def test_where_the_truth_has_ended_an_animation_is_middle_grey():
+    unknown = np.full_like(TARGETS, np.nan)
+    picture = animation(CONTEXT[None], unknown[None], PREDICTIONS[None], scale=3)[-1]
+    assert where(picture, 128)[3] < where(picture, 70)[2]

@@ -1,0 +1,27 @@
+"""Pictures of predictions: strips, animations and curves over lead time, without matplotlib.
+
+Frames are floats in [0, 1] or uint8, channels last, with one channel or three. Pictures are uint8
+RGB arrays `(H', W', 3)`. Where an observed or true frame is NaN it isn't known, and drawn in
+middle grey; where a prediction is NaN it is drawn black.
+"""
+
+from iprnn_tf.visualization.animations import Panel, animation, side_by_side
+from iprnn_tf.visualization.charts import error_curve
+from iprnn_tf.visualization.differences import difference_maps
+from iprnn_tf.visualization.layout import Picture
+from iprnn_tf.visualization.picture_files import save_gif, save_mp4, save_png
+from iprnn_tf.visualization.strips import filmstrip, filmstrips
+
+__all__ = [
+    "Panel",
+    "Picture",
+    "animation",
+    "difference_maps",
+    "error_curve",
+    "filmstrip",
+    "filmstrips",
+    "save_gif",
+    "save_mp4",
+    "save_png",
+    "side_by_side",
+]

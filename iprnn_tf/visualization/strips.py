@@ -1,0 +1,58 @@
+"""Sequences in one picture: frames from left to right."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from iprnn_tf.visualization.differences import difference_maps
+from iprnn_tf.visualization.layout import (
+    GAP,
+    HEIGHT,
+    WHITE,
+    WIDE_GAP,
+    WIDTH,
+    Picture,
+    checked,
+    joined,
+    observed,
+    predicted,
+)
+
+
+def filmstrip(context: Any, targets: Any, predictions: Any) -> Picture:
+    """Draws one sequence as a picture: every prediction stands under the frame it predicts.
+
+    Under every prediction stands its difference from the truth: white where they are equal, blue
+    where the prediction is too dark, vermilion where it is too bright (`difference_maps`). A wide
+    gap parts the context from the future. Without targets there is one row.
+
+    Args:
+        context: Observed frames `(T, H, W, C)`.
+        targets: True future frames `(K, H, W, C)`, NaN where they aren't known, or None.
+        predictions: Predicted frames `(K, H, W, C)`.
+
+    Raises:
+        ValueError: If the frames don't fit together, or there are none.
+    """
+    context, targets, predictions = checked(context, targets, predictions, axes="THWC")
+    past, future = _row(observed(context)), _row(predicted(predictions))
+    if targets is None:
+        return joined([past, future], WIDE_GAP, WIDTH)
+    nothing = np.full_like(past, WHITE)
+    differences = _row(difference_maps(targets, predictions))
+    rows = (past, _row(observed(targets))), (nothing, future), (nothing, differences)
+    return joined([joined(row, WIDE_GAP, WIDTH) for row in rows], GAP, HEIGHT)
+
+
+def filmstrips(context: Any, targets: Any, predictions: Any) -> Picture:
+    """Draws a batch of sequences, `(B, T, H, W, C)`, as filmstrips one below the other."""
+    context, targets, predictions = checked(context, targets, predictions, axes="BTHWC")
+    truths = [None] * len(context) if targets is None else targets
+    strips = [filmstrip(*frames) for frames in zip(context, truths, predictions, strict=True)]
+    return joined(strips, WIDE_GAP, HEIGHT)
+
+
+def _row(frames: Picture) -> Picture:
+    return joined(frames, GAP, WIDTH)

@@ -1,0 +1,68 @@
+"""Curves over lead time, found again in the pixels."""
+
+import numpy as np
+import pytest
+
+from iprnn_tf.visualization import error_curve
+
+PLOT = np.s_[104:351, 72:617]
+
+
+def heights(picture, colour):
+    """The middle row of a colour in every column of the plot that has it."""
+    mask = (np.abs(picture[PLOT].astype(int) - colour) < 24).all(-1)
+    return [float(np.nonzero(column)[0].mean()) for column in mask.T if column.any()]
+
+
+BLUE, VERMILION = (0, 114, 178), (213, 94, 0)
+
+
+def test_a_curve_that_rises_is_drawn_upwards_from_left_to_right():
+    rows = heights(error_curve({"model": [1, 2, 3, 4, 5]}), BLUE)
+    assert rows[0] > rows[-1] + 100
+    np.testing.assert_allclose(np.diff(rows), np.mean(np.diff(rows)), atol=3)
+
+
+def test_errors_are_drawn_to_scale_from_zero():
+    rows = heights(error_curve({"model": [25, 50, 75, 100]}), BLUE)
+    height = 350 - 104
+    np.testing.assert_allclose(rows[0], 0.75 * height, atol=4)
+    np.testing.assert_allclose(rows[-1], 0, atol=4)
+
+
+def test_curves_far_from_zero_fill_the_plot():
+    rows = heights(error_curve({"model": [0.98, 0.96, 0.94]}), BLUE)
+    assert rows[-1] - rows[0] > 150
+
+
+def test_two_curves_have_two_colours_and_may_differ_in_length():
+    picture = error_curve({"model": [1, 2, 3, 4], "last frame": [5, 6]}, "title", "error")
+    blue, vermilion = heights(picture, BLUE), heights(picture, VERMILION)
+    assert len(blue) > 2 * len(vermilion) > 0
+    assert min(blue) > max(vermilion)
+
+
+def test_title_label_and_legend_are_drawn():
+    plain = error_curve({"": [1.0, 2.0]})
+    full = error_curve({"model": [1.0, 2.0]}, title="title", ylabel="error")
+    assert plain.shape == full.shape == (400, 640, 3)
+    for rows in (np.s_[10:36], np.s_[40:58], np.s_[76:92]):
+        assert full[rows].sum() < plain[rows].sum()
+    np.testing.assert_array_equal(full[110:], plain[110:])
+
+
+@pytest.mark.parametrize(
+    "values", [[0.0], [3.0], [1.0, 1.0], [-2.0, -1.0], [1e-7, 2e-7], [1e7] * 60]
+)
+def test_any_finite_curve_can_be_drawn(values):
+    assert heights(error_curve({"model": values}), BLUE)
+
+
+@pytest.mark.parametrize(
+    "curves",
+    [{}, {"a": []}, {"a": [1.0, np.nan]}, {"a": [[1.0]]}, {str(i): [1.0] for i in range(8)}],
+    ids=["none", "empty", "nan", "rank", "too many"],
+)
+def test_curves_that_cannot_be_read_are_refused(curves):
+    with pytest.raises(ValueError, match="Pass 1 to 7 curves"):
+        error_curve(curves)
