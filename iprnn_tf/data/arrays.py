@@ -1,0 +1,174 @@
+"""Recordings as arrays in files: `.npy`, `.npz` and HDF5."""
+
+from __future__ import annotations
+
+import functools
+import tokenize
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from iprnn_tf.data.recordings import Frame, Video
+
+HDF5_SUFFIXES = (".h5", ".hdf5", ".hdf")
+_FEWEST_AXES, _MOST_CHANNELS = 3, 4
+_RULE = (
+    "An array of frames has the shape (T, H, W) for grey, (T, H, W, C) with C up to 4, or "
+    "(N, T, H, W, C) for many videos, of numbers or booleans."
+)
+# What NumPy, zipfile and h5py raise on damaged files.
+_ERRORS = (
+    OSError,
+    ValueError,
+    TypeError,
+    LookupError,
+    SyntaxError,
+    EOFError,
+    RuntimeError,
+    tokenize.TokenError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+_Opener = Callable[[], AbstractContextManager[Any]]  # Gives an array, or a data set in a file.
+
+
+def open_array(path: Path, name: str) -> list[Video]:
+    """Opens the recordings of a `.npy` file, which is mapped into memory.
+
+    Raises:
+        ValueError: if it can't be read, or isn't an array of frames.
+    """
+
+    @contextmanager
+    def opened() -> Iterator[np.ndarray]:
+        yield np.lib.format.open_memmap(path, mode="r")
+
+    with _named(path), opened() as array:
+        return _videos(path, name, opened, array.shape, array.dtype)
+
+
+def open_archive(path: Path, name: str) -> list[Video]:
+    """Opens the recordings of a `.npz` file: all its arrays with three axes or more.
+
+    An array is read as a whole at its first frame, and kept until another one is read.
+
+    Raises:
+        ValueError: if it can't be read, or holds no arrays of frames.
+    """
+    videos = []
+    with _named(path), zipfile.ZipFile(path) as archive:
+        for member in archive.infolist():
+            key = member.filename.removesuffix(".npy")
+            with archive.open(member) as stream:
+                shape, dtype = _npy_header(stream, member.file_size)
+            opened = functools.partial(_member, path, key, path.stat().st_mtime_ns)
+            if len(shape) >= _FEWEST_AXES:
+                videos += _videos(path, f"{name}[{key}]", opened, shape, dtype)
+    return _found(videos, path)
+
+
+def open_hdf5(path: Path, name: str) -> list[Video]:
+    """Opens the recordings of an HDF5 file: all data sets with three axes or more, at any depth.
+
+    Frames are read one by one.
+
+    Raises:
+        ValueError: if it can't be read, or holds no arrays of frames.
+    """
+    import h5py
+
+    found: list[tuple[str, tuple[int, ...], np.dtype]] = []
+
+    def note(key: str, item: Any) -> None:
+        if isinstance(item, h5py.Dataset) and len(item.shape or ()) >= _FEWEST_AXES:
+            found.append((key, item.shape, item.dtype))
+
+    @contextmanager
+    def opened(key: str) -> Iterator[Any]:
+        with h5py.File(path) as file:
+            yield file[key]
+
+    videos = []
+    with _named(path):
+        with h5py.File(path) as file:
+            file.visititems(note)
+        for key, shape, dtype in found:
+            videos += _videos(path, f"{name}[{key}]", functools.partial(opened, key), shape, dtype)
+    return _found(videos, path)
+
+
+def _videos(
+    path: Path, name: str, opened: _Opener, shape: tuple[int, ...], dtype: np.dtype
+) -> list[Video]:
+    many = len(shape) == 5
+    channels = 1 if len(shape) == _FEWEST_AXES else shape[-1]
+    fits = _FEWEST_AXES <= len(shape) <= 5 and 0 not in shape and channels <= _MOST_CHANNELS
+    if not fits or dtype.kind not in "buif":
+        raise ValueError(
+            f"{_RULE} Received: {name} of shape {tuple(shape)} and type {dtype}. Add an axis: "
+            "array[..., None] makes grey of (N, T, H, W)."
+        )
+    if not many:
+        return [Video(name, functools.partial(_read, path, opened, ()))]
+    return [
+        Video(f"{name}[{index}]", functools.partial(_read, path, opened, (index,)))
+        for index in range(shape[0])
+    ]
+
+
+def _read(path: Path, opened: _Opener, index: tuple[int, ...]) -> Iterator[Frame]:
+    with _named(path), opened() as array:
+        for time in range(array.shape[len(index)]):
+            pixels = np.array(array[(*index, time)])
+            if pixels.dtype == bool:
+                pixels = pixels.astype(np.uint8) * 255
+            yield Frame(pixels[..., None] if pixels.ndim == 2 else pixels, None)
+
+
+@contextmanager
+def _member(path: Path, key: str, changed: int) -> Iterator[np.ndarray]:
+    yield _loaded(path, key, changed)
+
+
+@functools.lru_cache(maxsize=1)
+def _loaded(path: Path, key: str, changed: int) -> np.ndarray:
+    """Reads an array of an archive; the time of its last change tells a new one of that name."""
+    with np.load(path, allow_pickle=False) as archive:
+        array: np.ndarray = archive[key]
+        return array
+
+
+def _npy_header(stream: Any, size: int) -> tuple[tuple[int, ...], np.dtype]:
+    version = np.lib.format.read_magic(stream)
+    if version == (1, 0):
+        shape, _, dtype = np.lib.format.read_array_header_1_0(stream)
+    else:
+        shape, _, dtype = np.lib.format.read_array_header_2_0(stream)
+    if not dtype.hasobject and dtype.itemsize * int(np.prod(shape, dtype=object)) > size:
+        raise ValueError(f"{size} bytes are too few for an array of {shape}")
+    return shape, dtype
+
+
+def _found(videos: list[Video], path: Path) -> list[Video]:
+    if not videos:
+        raise ValueError(f"{_RULE} Received: {path} with no array of three axes or more. Add axes.")
+    return videos
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Names the file in what reading it raises."""
+    try:
+        yield
+    except _ERRORS as error:
+        if isinstance(error, ValueError) and _RULE in str(error):
+            raise
+        raise ValueError(
+            "Arrays are read from .npy, .npz and HDF5 files. "
+            f"Received: {path}, which can't be read ({error}). Write it again."
+        ) from error

@@ -1,0 +1,51 @@
+"""What every reader of video gives: frames with their time, one recording at a time."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Frame(NamedTuple):
+    """One picture of a recording.
+
+    Args:
+        pixels: `(H, W, C)`: uint8 RGB or grey (C 3 or 1) from pictures and videos; arrays keep
+            their own type and C.
+        seconds: since the first frame of the recording; None where the source has no time.
+    """
+
+    pixels: np.ndarray
+    seconds: float | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Video:
+    """One uninterrupted recording.
+
+    Args:
+        name: for people, unique in its data set: the path from the folder that was searched, with
+            forward slashes.
+        frames: reads from the start, one frame at a time, at constant memory; every call starts
+            anew. Raises ValueError, which names the file, where it can't be read.
+    """
+
+    name: str
+    frames: Callable[[], Iterator[Frame]]
+
+
+def in_natural_order(name: str) -> list[tuple[int, str]]:
+    """A key to sort names by: numbers by their value, so that frame2 comes before frame10."""
+    parts = [
+        (int(part) if part.isdecimal() else 0, part) for part in re.split(r"(\d+)", name.casefold())
+    ]
+    return [*parts, (0, name)]  # Names that differ in case alone have one order too.
+
+
+def size_of(pixels: np.ndarray) -> str:
+    """The size of a frame for messages, as in `375 x 1242`: height first."""
+    return f"{pixels.shape[0]} x {pixels.shape[1]}"
