@@ -294,7 +294,9 @@ def _window_means(maps: Tensor, mode: SSIMMode) -> Tensor:
     return maps  # (B, K, H', W', 4C)
 
 
-def standard_metrics(horizon: int, ssim_modes: Iterable[str] = ("skimage",)) -> list[FrameMetric]:
+def standard_metrics(
+    horizon: int, ssim_modes: Iterable[str] = ("skimage",), clip_errors: bool = True
+) -> list[FrameMetric]:
     """Returns the metrics of the usual table: squared and absolute error, PSNR, and SSIMs."""
-    errors = [SquaredError(horizon), AbsoluteError(horizon), PSNR(horizon)]
-    return [*errors, *(SSIM(horizon, mode) for mode in ssim_modes)]
+    errors = [SquaredError(horizon, clip_errors), AbsoluteError(horizon, clip_errors)]
+    return [*errors, PSNR(horizon), *(SSIM(horizon, mode) for mode in ssim_modes)]

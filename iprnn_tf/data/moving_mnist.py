@@ -127,6 +127,8 @@ class MovingMNIST:
         ValueError: if an argument is out of range.
     """
 
+    protocols = tuple(PROTOCOLS)
+
     def __init__(
         self,
         protocol: str = "canonical",

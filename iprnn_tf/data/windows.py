@@ -39,7 +39,8 @@ class TrainingWindows:
         """Returns the batches of training steps `start` to `stop - 1`.
 
         Args:
-            frames: windows of uint8 frames `(T + K, H, W, C)`, from the first of step `start`.
+            frames: windows of uint8 or uint16 frames `(T + K, H, W, C)`, the first those of step
+                `start`.
             start: first step.
             stop: the step after the last.
 
@@ -91,7 +92,7 @@ def evaluation_batches(
     """Returns pairs of context `(B, T, H, W, C)` and targets `(B, K, H, W, C)`.
 
     Args:
-        frames: windows of uint8 frames `(T + K, H, W, C)`.
+        frames: windows of uint8 or uint16 frames `(T + K, H, W, C)`.
         context_frames: T.
         batch_size: B; the last batch may be smaller.
     """
@@ -105,5 +106,5 @@ def evaluation_batches(
 
 
 def to_float(frames: tf.Tensor) -> tf.Tensor:
-    """Scales uint8 frames to float32 in [0, 1]."""
-    return tf.cast(frames, tf.float32) / 255.0
+    """Scales uint8 or uint16 frames to float32 in [0, 1]."""
+    return tf.cast(frames, tf.float32) / float(frames.dtype.max)

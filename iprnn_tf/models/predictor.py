@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self, cast
@@ -34,6 +35,8 @@ class VideoPredictor(keras.Model):
     Args:
         image_shape: (H, W, C) of a frame; H and W may be None, C may not.
         horizon: K, how many frames `predict` returns.
+        value_range: what 0 and 1 in a frame stand for in the data's own units, (low, high), as
+            for radar; None for pictures.
 
     Call arguments:
         inputs: the context `(B, T, H, W, C)`, or the dict that training uses: `context`,
@@ -45,12 +48,19 @@ class VideoPredictor(keras.Model):
         second of the context on, `(B, T + K - 1, H, W, C)`.
 
     Raises:
-        ValueError: if `image_shape` or `horizon` is out of range, or a context has another shape.
+        ValueError: if `image_shape`, `horizon` or `value_range` is out of range, or a context has
+            another shape.
     """
 
     presets: ClassVar[Mapping[str, dict[str, Any]]] = PRESETS
 
-    def __init__(self, image_shape: Sequence[int | None], horizon: int = 10, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        image_shape: Sequence[int | None],
+        horizon: int = 10,
+        value_range: Sequence[float] | None = None,
+        **kwargs: Any,
+    ) -> None:
         # Frames stay float32: the layers cast them to the precision they compute in.
         super().__init__(autocast=False, **kwargs)
         self.image_shape = _checked_image_shape(image_shape)
@@ -60,6 +70,7 @@ class VideoPredictor(keras.Model):
                 f"Received: horizon={horizon!r}. The paper's is 10."
             )
         self.horizon = horizon
+        self.value_range = _checked_value_range(value_range)
 
     @classmethod
     def from_preset(cls, source: str | Path, dtype: str = "float32") -> Self:
@@ -214,6 +225,7 @@ class VideoPredictor(keras.Model):
             "dtype": keras.saving.serialize_keras_object(self.dtype_policy),
             "image_shape": list(self.image_shape),
             "horizon": self.horizon,
+            "value_range": self.value_range and list(self.value_range),
         }
 
 
@@ -230,3 +242,15 @@ def _checked_image_shape(image_shape: Sequence[int | None]) -> ImageShape:
             "Grey Moving MNIST is (64, 64, 1)."
         )
     return cast(ImageShape, sides)
+
+
+def _checked_value_range(value_range: Sequence[float] | None) -> tuple[float, float] | None:
+    if value_range is None:
+        return None
+    limits = tuple(map(float, value_range))
+    if len(limits) != 2 or not -math.inf < limits[0] < limits[1] < math.inf:
+        raise ValueError(
+            "`value_range` is (low, high), the values that 0 and 1 stand for, or None for "
+            f"pictures. Received: value_range={value_range!r}. Radar in dBZ may be (0, 70)."
+        )
+    return limits

@@ -1,0 +1,122 @@
+"""How frames are taken from videos, and which data set's videos belong to which split."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from iprnn_tf.data.recordings import Video
+from iprnn_tf.data.shaping import FrameShape, resampled
+
+PAPER_SIZE = (128, 160)
+
+
+@dataclasses.dataclass(frozen=True)
+class Cut:
+    """How frames are taken from a video: which of them, how large, in which units.
+
+    Args:
+        image_size: (H, W) to scale and cut frames to, or None for their own.
+        channels: 1 or 3, or None for their own.
+        value_range: (low, high) of arrays in other units, or None.
+        fps: frames a second to take by their time stamps, or None for all.
+        source_fps: frames a second of what has no time stamps, or None.
+    """
+
+    image_size: tuple[int, int] | None = None
+    channels: int | None = None
+    value_range: tuple[float, float] | None = None
+    fps: float | None = None
+    source_fps: float | None = None
+
+    def frames(self, video: Video) -> Iterator[np.ndarray]:
+        """Yields the frames of a video, `(H, W, C)`, uint8 or float32 in [0, 1], as they are read.
+
+        Raises:
+            ValueError: if the video, which it names, can't be read or doesn't fit.
+        """
+        shape = FrameShape(self.image_size, self.channels, self.value_range)
+        try:
+            frames = video.frames()
+            if self.fps is not None:
+                frames = resampled(frames, self.fps, self.source_fps)
+            for frame in frames:
+                yield shape(frame.pixels)
+        except ValueError as error:
+            raise ValueError(f"{video.name}: {error}") from error
+
+    def suited_to(self, frame: np.ndarray) -> Cut:
+        """Returns the same with all that was left open as in a first frame `(H, W, C)`.
+
+        Frames larger than the paper's 128 x 160 are brought down to it where no size is given:
+        a model of full-size video would fit no memory.
+        """
+        size = frame.shape[:2]
+        if size[0] > PAPER_SIZE[0] or size[1] > PAPER_SIZE[1]:
+            size = PAPER_SIZE
+        return dataclasses.replace(
+            self,
+            image_size=self.image_size or (size[0], size[1]),
+            channels=self.channels or (frame.shape[2] if frame.shape[2] in (1, 3) else None),
+        )
+
+    def suited_to_model(
+        self,
+        image_shape: tuple[int | None, int | None, int],
+        value_range: tuple[float, float] | None,
+    ) -> Cut:
+        """Returns the same with frames as a model takes them.
+
+        Args:
+            image_shape: (H, W, C); where H or W is open, `image_size` stays.
+            value_range: the model's.
+        """
+        height, width, channels = image_shape
+        return dataclasses.replace(
+            self,
+            image_size=(height, width) if height and width else self.image_size,
+            channels=channels if channels in (1, 3) else None,
+            value_range=value_range,
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """Returns the settings as JSON has them."""
+        return {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in dataclasses.asdict(self).items()
+        }
+
+
+def at_rate(video: Video, fps: float) -> Video:
+    """Returns a recording that has a frame every 1 / fps seconds."""
+    return Video(video.name, lambda: resampled(video.frames(), fps))
+
+
+@dataclasses.dataclass(frozen=True)
+class Footage:
+    """A data set of videos.
+
+    Args:
+        find: returns the videos below a folder.
+        split: says to which split each of the videos belongs, by name. One without a split is
+            cut in three, over time.
+        image_size: (H, W) that its papers use, or None.
+        fps: frames a second that its papers use, or None for all.
+    """
+
+    find: Callable[[Path], list[Video]]
+    split: Callable[[Sequence[str]], dict[str, str]]
+    image_size: tuple[int, int] | None = None
+    fps: float | None = None
+
+    def cut(self, given: Cut) -> Cut:
+        """Returns how its frames are taken: as given, else as its papers do."""
+        return dataclasses.replace(
+            given,
+            image_size=given.image_size or self.image_size,
+            fps=given.fps or self.fps,
+        )

@@ -1,0 +1,152 @@
+"""From raw video to prepared video: interrupted, resumed, checked, and with bad files."""
+
+import concurrent.futures
+import itertools
+
+import numpy as np
+import pytest
+from prepared_videos import prepare, video
+
+from iprnn_tf.data.footage import Cut
+from iprnn_tf.data.preparation import MAX_SHARDS, Preparation
+from iprnn_tf.data.recordings import Frame, Video
+from iprnn_tf.data.video_folder import split_by_file
+
+NOISE = np.random.default_rng(0).integers(0, 256, (5, 12, 6, 8, 3), np.uint8)
+VIDEOS = {f"clip{index}": frames for index, frames in enumerate(NOISE)}
+
+
+def bad(name, after=2):
+    """A video that can't be read to its end."""
+
+    def frames():
+        yield from (Frame(pixels, None) for pixels in NOISE[0, :after])
+        raise ValueError(f"{name} is damaged.")
+
+    return Video(name, frames)
+
+
+def run(videos, folder, **settings):
+    return Preparation(videos, Cut(), split_by_file, folder, **settings)
+
+
+def read(ready, name):
+    segment = next(segment for segment in ready.segments if segment.video == name)
+    return ready.records.read(ready.folder / segment.shard, segment.first, segment.frames)
+
+
+def test_every_video_is_there_whole_and_in_one_split(tmp_path):
+    ready = prepare(tmp_path, VIDEOS)
+    for name, frames in VIDEOS.items():
+        np.testing.assert_array_equal(read(ready, name), frames)
+    videos = {split: ready.videos(split) for split in ("train", "validation", "test")}
+    assert sorted(itertools.chain(*videos.values())) == sorted(VIDEOS)
+    assert {split: len(names) for split, names in videos.items()} == {
+        "train": 3,
+        "validation": 1,
+        "test": 1,
+    }
+
+
+def test_fewer_than_three_videos_are_cut_over_time(tmp_path):
+    ready = prepare(tmp_path, {"long": NOISE.reshape(60, 6, 8, 3)})
+    parts = [(part.split, part.first, part.frames) for part in ready.segments]
+    assert parts == [("train", 0, 48), ("validation", 48, 6), ("test", 54, 6)]
+
+
+def test_frames_in_other_units_take_sixteen_bits(tmp_path):
+    celsius = np.random.default_rng(0).uniform(-40, 50, (12, 6, 8, 1)).astype("float32")
+    ready = prepare(tmp_path, {"a": celsius}, value_range=(-40.0, 50.0))
+    stored = np.concatenate([
+        ready.records.read(tmp_path / part.shard, part.first, part.frames)
+        for part in ready.segments
+    ])  # fmt: skip
+    assert stored.dtype == np.uint16
+    np.testing.assert_allclose(stored / 65535 * 90 - 40, celsius, atol=90 / 65535)
+    assert ready.settings["cut"]["value_range"] == [-40.0, 50.0]
+
+
+def test_large_frames_come_down_to_the_papers_size_and_small_ones_stay(tmp_path):
+    large = np.zeros((3, 200, 260, 3), np.uint8)
+    assert prepare(tmp_path / "large", {"a": large}).records.shape == (128, 160, 3)
+    assert prepare(tmp_path / "small", {"a": large[:, :60, :70]}).records.shape == (60, 70, 3)
+    given = prepare(tmp_path / "given", {"a": large}, image_size=(50, 60), channels=1)
+    assert given.records.shape == (50, 60, 1)
+
+
+def test_many_tiny_videos_share_files(tmp_path):
+    videos = {f"clip{index}": NOISE[0, index % 10 :][:2] for index in range(MAX_SHARDS + 44)}
+    ready = prepare(tmp_path, videos)
+    assert len(list(tmp_path.glob("*.tfrecord"))) <= MAX_SHARDS
+    for name in ("clip0", "clip1", "clip299"):
+        np.testing.assert_array_equal(read(ready, name), videos[name])
+
+
+def test_what_was_finished_before_an_interruption_is_kept(tmp_path):
+    with pytest.raises(ValueError, match="damaged"):
+        run([video("a", NOISE[0]), video("b", NOISE[1]), bad("c")], tmp_path).run()
+    assert not list(tmp_path.glob("*unfinished*"))
+    assert not (tmp_path / "index.json").exists()
+    done = {file.name: file.stat().st_mtime_ns for file in tmp_path.glob("*.tfrecord")}
+    ready = prepare(tmp_path, {name: VIDEOS["clip0"] for name in "ab"} | {"c": NOISE[2]})
+    assert done
+    assert done.items() <= {f.name: f.stat().st_mtime_ns for f in tmp_path.iterdir()}.items()
+    np.testing.assert_array_equal(read(ready, "c"), NOISE[2])
+
+
+def test_ctrl_c_stops_all_readers_and_leaves_no_half_file(tmp_path, monkeypatch):
+    def interrupt(futures):
+        next(iter(futures))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(concurrent.futures, "as_completed", interrupt)
+    endless = Video("endless", lambda: iter(lambda: Frame(NOISE[0, 0], None), None))
+    with pytest.raises(KeyboardInterrupt):
+        run([endless, video("b", NOISE[1]), video("c", NOISE[1])], tmp_path).run()
+    assert {file.suffix for file in tmp_path.iterdir()} <= {".tfrecord", ".json"}
+    assert not (tmp_path / "00000.tfrecord").exists()
+
+
+def test_a_finished_preparation_is_checked_and_mended(tmp_path):
+    prepare(tmp_path, VIDEOS)
+    shard = tmp_path / "00001.tfrecord"
+    good = shard.read_bytes()
+    shard.write_bytes(good[:100] + b"!" + good[101:])
+    prepare(tmp_path, VIDEOS)
+    assert shard.read_bytes() == good
+
+
+def test_bad_files_are_skipped_and_listed_only_when_asked(tmp_path):
+    videos = [bad("first", 0), video("a", NOISE[0]), bad("late"), video("empty", NOISE[0][:0])]
+    videos += [video("b", NOISE[1]), video("c", NOISE[2])]
+    with pytest.raises(ValueError, match="first is damaged"):
+        run(videos, tmp_path / "strict").run()
+    ready = run(videos, tmp_path / "lenient", skip_bad_files=True).run()
+    assert sorted(ready.skipped) == ["empty", "first", "late"]
+    assert "late is damaged" in ready.skipped["late"]
+    assert sorted(segment.video for segment in ready.segments) == ["a", "b", "c"]
+    for name, frames in zip("abc", NOISE, strict=False):
+        np.testing.assert_array_equal(read(ready, name), frames)
+    with pytest.raises(ValueError, match=r"2 that are not; the first: .*first is damaged"):
+        run([bad("first", 0), bad("second", 0)], tmp_path / "none", skip_bad_files=True).run()
+
+
+def test_skipped_files_are_tried_again_without_the_flag(tmp_path):
+    run([video("a", NOISE[0]), bad("b")], tmp_path, skip_bad_files=True).run()
+    with pytest.raises(ValueError, match="b is damaged"):
+        run([video("a", NOISE[0]), bad("b")], tmp_path).run()
+
+
+def test_another_folder_or_preparation_is_never_written_over(tmp_path):
+    (tmp_path / "thesis.txt").write_text("mine")
+    with pytest.raises(ValueError, match="holds something else"):
+        prepare(tmp_path, VIDEOS)
+    prepare(tmp_path / "prepared", VIDEOS)
+    with pytest.raises(ValueError, match="prepared in another way"):
+        prepare(tmp_path / "prepared", VIDEOS, image_size=(4, 4))
+
+
+def test_progress_counts_videos_and_frames(tmp_path):
+    counts = []
+    run([video(*item) for item in VIDEOS.items()], tmp_path).run(lambda *new: counts.append(new))
+    assert np.sum(counts, axis=0).tolist() == [5, 60]
