@@ -21,10 +21,11 @@ import keras
 import numpy as np
 from absl import flags
 
-from export.media import check_output, from_png, read_frames, to_png, write_predictions
+from export.frames import from_png, read_sequences, to_png
 from export.rest_transport import RestTransport
 from export.transports import TIMEOUT, ServedModel, Shape, Signature, Transport
 from programs import command_line
+from programs.media import check_output, write_predictions
 
 OPEN_HORIZON = 10  # Of a stream, where the model doesn't tell its own.
 
@@ -165,10 +166,9 @@ def main(arguments: Sequence[str]) -> None:
     values = command_line.parse(__doc__ or "", _define_flags, arguments)
     _check_flags(values)
     with Client(_transport(values)) as client:
-        frames = read_frames(values.input, client.context_shape[-1] or 1)
+        frames = read_sequences(values.input, client.context_shape[-1] or 1)
         context = _last(frames, client.context_shape[0], values.input)
-        ask = _streamed if values.stream else _forecast
-        predictions = ask(client, context, values)
+        predictions = (_streamed if values.stream else _forecast)(client, context, values)
     write_predictions(values.output, context, predictions)
     print(
         f"{predictions.shape[1]} frames predicted after the last {context.shape[1]} of "
@@ -184,7 +184,7 @@ def _define_flags(values: flags.FlagValues) -> None:
         "host:port, by default localhost:8500, or localhost:8501 with --rest.",
         flag_values=values,
     )
-    define_string("input", None, "A .gif, .mp4, .npy or folder of frames.", flag_values=values)
+    define_string("input", None, "A video, .gif, array or folder of frames.", flag_values=values)
     define_string("output", None, "A .gif, .mp4, .png or .npy file.", flag_values=values)
     define_bool("rest", False, "Speak REST instead of gRPC.", flag_values=values)
     define_bool("stream", False, "Predict frame by frame.", flag_values=values)

@@ -47,7 +47,7 @@ def save_onnx(model: Source, output: str | Path, data: str | None = None) -> par
     Args:
         model: what to export.
         output: a new folder.
-        data: `.npy` file of true sequences to compare on; by default moving digits.
+        data: array of true sequences to compare on; by default what it was trained on.
 
     Returns:
         How they differ from the model.

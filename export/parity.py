@@ -109,7 +109,7 @@ def compare(model: Source, artifact: Artifact, data: str | None = None) -> Repor
     Args:
         model: the model in Keras.
         artifact: what was exported from it.
-        data: `.npy` file of true sequences; by default moving digits.
+        data: array of true sequences; by default what it was trained on.
 
     Raises:
         Failure: if the artefact was exported from another model, or doesn't run.

@@ -60,7 +60,7 @@ def save_model(
         base: folder of the versions of one served model.
         version: its number; by default one more than the highest there.
         warm_up_batches: batch sizes of the requests that warm a server up.
-        data: `.npy` file of true sequences to compare on; by default moving digits.
+        data: array of true sequences to compare on; by default what it was trained on.
 
     Returns:
         The folder of the version.

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 from absl import flags
 
-from export.media import read_array
-from iprnn_tf.data import MovingMNIST
+from export.frames import read_sequences
+from iprnn_tf.data import MovingMNIST, VideoWindows
+from iprnn_tf.data.prepared import INDEX
 from iprnn_tf.data.windows import to_float
 from iprnn_tf.models import VideoPredictor, load_model, training_settings
 from iprnn_tf.presets import is_preset, locate, read_metadata
@@ -21,6 +22,7 @@ from programs.provenance import provenance
 
 PAPER_CONTEXT = 10  # Where nothing tells what a model was trained on.
 Shape = tuple[int | None, ...]
+NO_OTHER_PREDICTOR = ("name", "dtype", "trainable", "horizon", "value_range")  # In a config.
 SMALLEST_CANVAS = 34  # On which the largest digits of a protocol can move.
 
 
@@ -68,7 +70,7 @@ class Source:
     @property
     def fingerprint(self) -> str:
         """A hash of the configuration and the weights; artefacts of one model share it."""
-        config = _without(self.model.get_config(), ("name", "dtype", "trainable", "horizon"))
+        config = _without(self.model.get_config(), NO_OTHER_PREDICTOR)
         digest = hashlib.sha256(json.dumps(config, sort_keys=True).encode())
         for weight in self.model.get_weights():
             digest.update(np.ascontiguousarray(weight, np.float32).tobytes())
@@ -95,8 +97,8 @@ class Source:
             split: "validation" or "test".
             count: at most so many.
             file: `.npy` of sequences `(N, T + K or more, H, W, C)`, uint8 or float in [0, 1], of
-                which the first are for validation and the last for the test; by default moving
-                digits as the model was trained on, on its canvas.
+                which the first are for validation and the last for the test; by default the
+                video that the model was trained on, where it is still there, else moving digits.
 
         Raises:
             ValueError: if the file can't be read, or doesn't fit the model.
@@ -104,16 +106,29 @@ class Source:
         length = (self.context_frames or PAPER_CONTEXT) + self.model.horizon
         if file is not None:
             return _loaded(Path(file), split, count, length, self.model.image_shape)
+        data = self._footage(length) or self._digits(length)
+        frames = to_float(next(iter(data.frames(split).take(count).batch(count))))
         height, width, channels = self.model.image_shape
-        size = (height or 64, width or 64)
-        data = MovingMNIST(
-            protocol=self.settings.get("protocol", "canonical"),
+        repeats = channels // data.image_shape[2]  # Digits are grey.
+        return np.repeat(frames[:, :, : height or 64, : width or 64], repeats, axis=-1)
+
+    def _footage(self, length: int) -> VideoWindows | None:
+        """The prepared video that the model was trained on, unless it is gone."""
+        folder = Path(self.settings.get("data_dir") or "")
+        if not (folder / INDEX).is_file():
+            return None
+        return VideoWindows(folder, self.settings["protocol"], length)
+
+    def _digits(self, length: int) -> MovingMNIST:
+        """Moving digits as the model was trained on, on its canvas."""
+        height, width, _ = self.model.image_shape
+        protocol = self.settings.get("protocol")
+        return MovingMNIST(
+            protocol=protocol if protocol in MovingMNIST.protocols else "canonical",
             num_digits=self.settings.get("num_digits", 2),
-            image_size=(max(size[0], SMALLEST_CANVAS), max(size[1], SMALLEST_CANVAS)),
+            image_size=(max(height or 64, SMALLEST_CANVAS), max(width or 64, SMALLEST_CANVAS)),
             num_frames=length,
         )
-        frames = next(iter(data.frames(split).take(count).batch(count)))
-        return np.repeat(to_float(frames)[:, :, : size[0], : size[1]], channels, axis=-1)
 
 
 def define_flags(values: flags.FlagValues) -> None:
@@ -137,7 +152,7 @@ def define_data_flag(values: flags.FlagValues) -> None:
     flags.DEFINE_string(
         "data",
         None,
-        "True sequences (.npy) to compare on, by default moving digits.",
+        "Array of true sequences to compare on, by default what it was trained on.",
         flag_values=values,
     )
 
@@ -165,7 +180,7 @@ def _without(config: Any, names: tuple[str, ...]) -> Any:
 
 def _loaded(file: Path, split: str, count: int, length: int, image_shape: Shape) -> np.ndarray:
     part = slice(count) if split == "validation" else slice(-count, None)
-    sequences = read_array(file, part)
+    sequences = read_sequences(file, part=part)
     shape = sequences.shape
     fits = shape[1] >= length and all(
         own in (None, given) for own, given in zip(image_shape, shape[2:], strict=True)

@@ -63,7 +63,8 @@ def save_tflite(
         precision: "float32", "float16" (weights), "dynamic" (weights in 8 bits) or "int8"
             (weights and features in 8 bits).
         batch_size: B, or None for any, which LiteRT runs slower.
-        data: `.npy` file of true sequences to compare and calibrate on; by default moving digits.
+        data: array of true sequences to compare and calibrate on; by default what it was trained
+            on.
 
     Returns:
         How it differs from the model.

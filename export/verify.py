@@ -4,7 +4,7 @@
     python -m export.verify --artifact=iprnn.tflite --model=runs/mnist-small-...
     python -m export.verify --artifact=iprnn_onnx --model=... --data=my_sequences.npy
 
-Both roll out on the same true sequences: by default moving digits, or those of a .npy file. The
+Both roll out on the same true sequences: what the model was trained on, or those of an array. The
 exit status is 1 where the artefact has drifted, or was exported from another model.
 """
 

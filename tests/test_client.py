@@ -3,6 +3,7 @@
 import sys
 from types import SimpleNamespace
 
+import h5py
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -10,7 +11,7 @@ from PIL import Image
 
 from export import client
 from export.client import Client
-from export.media import read_frames
+from export.frames import read_sequences
 from export.transports import ServedModel
 from programs import command_line
 
@@ -134,6 +135,13 @@ def test_a_folder_of_pictures_with_names_of_any_script_is_continued(served, expe
     np.testing.assert_allclose(np.load(output), np.clip(expected[:1], 0, 1), atol=0.003)
 
 
+def test_other_formats_are_continued_too(served, expected, tmp_path):
+    with h5py.File(tmp_path / "clip.h5", "w") as file:
+        file["frames"] = CONTEXT[0]
+    output = _run(served, tmp_path, f"--input={tmp_path / 'clip.h5'}")
+    np.testing.assert_array_equal(np.load(output), expected[:1])
+
+
 def test_many_sequences_are_asked_for_in_several_requests(served, expected, tmp_path):
     np.save(tmp_path / "array.npy", PIXELS)
     before = served.requests
@@ -163,7 +171,7 @@ def test_a_stream_is_as_long_as_asked_and_timed(served, expected, tmp_path, caps
 def test_an_animation_holds_context_and_predictions(served, tmp_path, output):
     clip = _animation(tmp_path / "clip.gif", PIXELS[0])
     written = _run(served, tmp_path, f"--input={clip}", output=output)
-    assert read_frames(written, channels=3).shape[:2] == (1, 3 + 3)
+    assert read_sequences(written, channels=3).shape[:2] == (1, 3 + 3)
 
 
 def test_a_picture_is_a_filmstrip(served, tmp_path):

@@ -1,131 +1,189 @@
-"""Frames in files: every format there and back, and files that are none."""
+"""Predictions in files: in the form of the suffix, whole or not at all."""
 
 import sys
+import tracemalloc
 
+import av
 import numpy as np
 import pytest
 from PIL import Image
 
-from export import media
+from iprnn_tf.visualization import filmstrips
+from programs import media
+from programs.media import Forecast
 
-GREY = np.random.default_rng(0).integers(0, 256, (4, 16, 24), dtype=np.uint8)
-COLOUR = np.random.default_rng(1).integers(0, 256, (16, 24, 3), dtype=np.uint8)
-
-
-def _save(folder, names, frames=GREY, mode=None):
-    folder.mkdir(exist_ok=True)
-    for name, frame in zip(names, frames, strict=False):
-        image = Image.fromarray(frame)
-        (image.convert(mode) if mode else image).save(folder / name)
-    return folder
+SHAPE = (16, 24, 1)
+FRAMES = np.random.default_rng(0).random((9, *SHAPE), dtype=np.float32)
+UNKNOWN = np.full(SHAPE, np.nan, np.float32)
 
 
-def test_pictures_are_read_in_the_order_of_their_numbers(tmp_path):
-    folder = _save(tmp_path / "frames", ["f1.png", "F2.PNG", "f10.png"])
-    (folder / "notes.txt").write_text("no picture")
-    (folder / "._f1.png").write_bytes(b"what a Mac leaves")
-    frames = media.read_frames(folder, channels=1)
-    assert frames.dtype == np.float32
-    np.testing.assert_array_equal(frames, np.float32(GREY[None, :3, ..., None]) / np.float32(255))
+def forecast(start, horizon=2, end=9):
+    """Two frames of context, and of the truth what lies before the end."""
+    wanted = range(start + 2, start + 2 + horizon)
+    targets = np.stack([FRAMES[index] if index < end else UNKNOWN for index in wanted])
+    return Forecast(start, FRAMES[start : start + 2], targets, np.full_like(targets, start / 10))
 
 
-@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "P", "1", "LA"])
-def test_grey_pictures_stay_exact_however_they_are_stored(tmp_path, mode):
-    black_and_white = np.where(GREY > 127, 255, 0).astype(np.uint8)
-    folder = _save(tmp_path / "frames", ["1.png", "2.png"], black_and_white, mode)
-    frames = media.read_frames(folder, channels=1)
-    np.testing.assert_array_equal(frames[0, ..., 0], black_and_white[:2] / 255.0)
-
-
-def test_grey_becomes_colour_and_colour_grey(tmp_path):
-    folder = _save(tmp_path / "frames", ["1.png"], [COLOUR])
-    colour = media.read_frames(folder, channels=3)
-    np.testing.assert_allclose(colour[0, 0], COLOUR / 255.0, rtol=1e-6)
-    grey = media.read_frames(folder, channels=1)
-    luma = COLOUR @ [0.299, 0.587, 0.114] / 255.0
-    np.testing.assert_allclose(grey[0, 0, ..., 0], luma, atol=1e-6)
-    np.save(tmp_path / "grey.npy", grey[0])
-    np.testing.assert_array_equal(
-        media.read_frames(tmp_path / "grey.npy", channels=3), np.repeat(grey, 3, axis=-1)
-    )
-
-
-def test_an_array_holds_one_sequence_or_many_in_bytes_or_floats(tmp_path):
-    path = tmp_path / "array.npy"
-    for array in (GREY[..., None], GREY[None, ..., None], GREY[None, ..., None] / 255.0):
-        np.save(path, array)
-        frames = media.read_frames(path, channels=1)
-        assert frames.shape == (1, 4, 16, 24, 1)
-        np.testing.assert_allclose(frames[0, ..., 0], GREY / 255.0, rtol=1e-6)
-
-
-@pytest.mark.parametrize(
-    ("array", "message"),
-    [
-        (GREY, r"shape \(T, H, W, C\)"),
-        (GREY[:0, ..., None], "shape"),
-        (GREY[..., None].astype("int64"), "Cast bytes to uint8"),
-        (GREY[..., None].astype("float32"), "to 255"),
-        (np.full((3, 8, 8, 1), np.nan), "from nan"),
-        (np.zeros((3, 8, 8, 2)), "only grey and colour are converted.*with 2"),
-        (np.array([{}]), "Python objects"),
-    ],
-)
-def test_an_array_of_something_else_is_answered_with_the_rule(tmp_path, array, message):
-    np.save(tmp_path / "array.npy", array)
-    with pytest.raises(ValueError, match=message):
-        media.read_frames(tmp_path / "array.npy", channels=1)
-
-
-def test_a_file_that_holds_no_frames_is_named(tmp_path):
-    (tmp_path / "empty").mkdir()
-    for name in ("text.gif", "text.mp4", "text.npy"):
-        (tmp_path / name).write_bytes(b"no picture")
-    folder = _save(tmp_path / "cut", ["1.png"])
-    (folder / "1.png").write_bytes((folder / "1.png").read_bytes()[:60])
-    for name, message in {
-        "empty": "with none",
-        "nowhere.gif": "nowhere.gif",
-        "nowhere.mp4": "nowhere.mp4",
-        "nowhere.npy": "nowhere.npy",
-        "text.gif": "text.gif, which can't be read",
-        "text.mp4": "text.mp4, which can't be read",
-        "text.npy": "text.npy",
-        "cut": "1.png, which can't be read",
-    }.items():
-        with pytest.raises(ValueError, match=message):
-            media.read_frames(tmp_path / name, channels=1)
-
-
-def test_sixteen_bits_and_mixed_sizes_are_refused(tmp_path):
-    deep = _save(tmp_path / "deep", ["1.png"], [GREY[0].astype(np.uint16) * 257])
-    with pytest.raises(ValueError, match="more than 8 bits"):
-        media.read_frames(deep, channels=1)
-    mixed = _save(tmp_path / "mixed", ["1.png", "2.png"], [GREY[0], GREY[1, :8]])
-    with pytest.raises(ValueError, match=r"8 x 24 in .*2.png, 16 x 24 in .*1.png"):
-        media.read_frames(mixed, channels=1)
+def levels(path):
+    """For every picture of an animation the middle of its left and of its right panel."""
+    if path.suffix.lower() == ".mp4":
+        with av.open(path) as file:
+            pictures = [frame.to_ndarray(format="rgb24") for frame in file.decode(video=0)]
+    else:
+        with Image.open(path) as image:
+            pictures = []
+            for index in range(image.n_frames):
+                image.seek(index)
+                pictures.append(np.asarray(image.convert("RGB")))
+    middle, width = pictures[0].shape[0] // 2 + 10, pictures[0].shape[1]
+    return [picture[middle, [width // 4, 3 * width // 4], 0] / 255 for picture in pictures]
 
 
 @pytest.mark.parametrize("name", ["one.gif", "ONE.GIF", "one.mp4", "one.png", "one.npy", "O.NPY"])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_predictions_are_written_in_the_form_of_the_suffix(tmp_path, name, channels):
-    frames = np.repeat(np.float32(GREY[None, ..., None]) / 255, channels, axis=-1)
-    media.write_predictions(tmp_path / name, frames[:, :3], frames[:, 3:])
-    assert [path.name for path in tmp_path.iterdir()] == [name]
+    frames = np.repeat(FRAMES[None], channels, axis=-1)
+    path = tmp_path / name
+    media.write_predictions(path, frames[:, :3], frames[:, 3:])
+    assert list(tmp_path.iterdir()) == [path]
     if name.lower().endswith("npy"):
-        np.testing.assert_array_equal(np.load(tmp_path / name), frames[:, 3:])
+        np.testing.assert_array_equal(np.load(path), frames[:, 3:])
+    elif name.endswith("png"):
+        with Image.open(path) as image:
+            assert image.size[1] == SHAPE[0]
     else:
-        read = media.read_frames(tmp_path / name, channels=3)
-        assert read.shape[1] == (1 if name.endswith("png") else 4)
+        assert len(levels(path)) == 9
 
 
 def test_a_video_looks_like_what_was_drawn(tmp_path):
     white = np.ones((1, 2, 17, 25, 1), np.float32)
     media.write_predictions(tmp_path / "white.mp4", white, 0 * white)
-    frames = media.read_frames(tmp_path / "white.mp4", channels=3)
-    height, width = frames.shape[2:4]
-    middle = frames[0, :, height // 2, width // 2]
-    np.testing.assert_allclose(middle, [[1.0] * 3] * 2 + [[0.0] * 3] * 2, atol=0.05)
+    middle = [pair[0] for pair in levels(tmp_path / "white.mp4")]
+    np.testing.assert_allclose(middle, [1.0, 1.0, 0.0, 0.0], atol=0.05)
+
+
+@pytest.mark.parametrize("name", ["a.gif", "a.mp4"])
+def test_forecasts_without_a_gap_are_one_animation_over_the_time_of_the_video(tmp_path, name):
+    flat = [
+        Forecast(f.start, 0 * f.context, 0 * f.targets + 0.2, 0 * f.predictions + level)
+        for f, level in ((forecast(0), 0.6), (forecast(2), 0.8), (forecast(4, end=7), 1.0))
+    ]
+    media.write_forecasts(tmp_path / name, flat)
+    wanted = [(0, 0)] * 2 + [(0.2, 0.6)] * 2 + [(0.2, 0.8)] * 2 + [(0.2, 1), (0.5, 1)]
+    np.testing.assert_allclose(levels(tmp_path / name), wanted, atol=0.05)
+
+
+def shown(forecasts):
+    """The label of the right panel of every picture."""
+    moments, names = [], []
+
+    def note(panels, scale):
+        moments.append(panels[-1])
+        names.append(panels[-1].label)
+        return np.zeros((4, 4, 3), np.uint8)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(media, "side_by_side", note)
+        list(media._moments(forecasts))
+    return [f"{name[0]}{name.split()[1][0]}" for name in names]
+
+
+def test_of_overlapping_forecasts_the_newest_is_shown():
+    overlapping = [forecast(0, horizon=4), forecast(1, horizon=4), forecast(3, horizon=4)]
+    assert shown(overlapping) == ["c1", "c2", "p1", "p1", "p2", "p1", "p2", "p3", "p4"]
+
+
+def test_between_forecasts_that_are_far_apart_the_context_is_shown():
+    assert shown([forecast(0), forecast(3)]) == ["c1", "c2", "p1", "p2", "c2", "p1", "p2"]
+    far = ["c1", "c2", "p1", "p2", "c1", "c2", "p1", "p2"]
+    assert shown([forecast(0), forecast(6)]) == far
+
+
+def test_the_next_video_begins_anew():
+    assert shown([forecast(0), forecast(0)]) == 2 * ["c1", "c2", "p1", "p2"]
+
+
+def test_the_picture_shows_ten_forecasts_and_all_are_taken(tmp_path):
+    taken = []
+
+    def some(count):
+        for _ in range(count):
+            taken.append(forecast(0))
+            yield taken[-1]
+
+    media.write_forecasts(tmp_path / "a.png", some(12))
+    assert len(taken) == 12
+    context, targets, predictions = (np.stack([f[i] for f in taken[:10]]) for i in (1, 2, 3))
+    with Image.open(tmp_path / "a.png") as image:
+        np.testing.assert_array_equal(image, filmstrips(context, targets, predictions))
+
+
+def test_without_any_truth_a_filmstrip_is_one_row(tmp_path):
+    media.write_forecasts(tmp_path / "a.png", [forecast(7)])
+    with Image.open(tmp_path / "a.png") as image:
+        assert image.size[1] == SHAPE[0]
+
+
+def test_an_array_has_the_units_of_the_data(tmp_path):
+    forecasts = [forecast(start) for start in (1, 5)]
+    media.write_forecasts(tmp_path / "a.npy", iter(forecasts), value_range=(-10.0, 30.0))
+    predictions = np.load(tmp_path / "a.npy")
+    assert (predictions.shape, predictions.dtype) == ((2, 2, *SHAPE), np.float32)
+    np.testing.assert_allclose(predictions[:, 0, 0, 0, 0], [-6.0, 10.0], rtol=1e-6)
+
+
+def test_an_array_grows_on_the_disk_and_not_in_memory(tmp_path):
+    one = np.zeros((100, 100), np.float32)
+
+    def peak(length):
+        tracemalloc.start()
+        media.save_arrays(tmp_path / "a.npy", (one + i for i in range(length)))
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return most
+
+    short = peak(10)
+    assert peak(200) < short + one.nbytes
+    written = np.load(tmp_path / "a.npy", mmap_mode="r")
+    assert written.shape == (200, 100, 100)
+    np.testing.assert_array_equal(written[:, 99, 99], np.arange(200))
+
+
+@pytest.mark.parametrize("name", ["a.gif", "a.mp4", "a.png", "a.npy"])
+def test_an_interruption_leaves_the_old_file_and_no_other(tmp_path, name):
+    def interrupted():
+        yield forecast(0)
+        raise KeyboardInterrupt
+
+    (tmp_path / name).write_bytes(b"old")
+    with pytest.raises(KeyboardInterrupt):
+        media.write_forecasts(tmp_path / name, interrupted())
+    assert [(file.name, file.read_bytes()) for file in tmp_path.iterdir()] == [(name, b"old")]
+
+
+def test_arrays_of_two_shapes_or_none_are_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"Received: \(2,\) after \(3,\)"):
+        media.save_arrays(tmp_path / "a.npy", [np.zeros(3), np.zeros(2)])
+    with pytest.raises(ValueError, match="Received: none"):
+        media.save_arrays(tmp_path / "a.npy", [])
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_cannot_be_written_is_said_before_any_work(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    (tmp_path / "folder.gif").mkdir()
+    for name, message in {
+        "a.avi": r"ends in one of .gif.*Received: .*a.avi",
+        "none": "ends in one of",
+        "file/a.gif": "file can't be written to",
+        "folder.gif": "which is a folder",
+    }.items():
+        with pytest.raises(ValueError, match=message):
+            media.check_output(tmp_path / name)
+    media.check_output(tmp_path / "new" / "er" / "a.gif")
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    with pytest.raises(ValueError, match="can't be written to"):
+        media.check_output(tmp_path / "a.gif")
 
 
 def test_videos_need_pyav_and_say_so_before_any_work(monkeypatch):
@@ -133,10 +191,3 @@ def test_videos_need_pyav_and_say_so_before_any_work(monkeypatch):
     with pytest.raises(ValueError, match="extra `video`"):
         media.check_output("prediction.mp4")
     media.check_output("prediction.gif")
-
-
-def test_files_keep_eight_bits_of_a_frame():
-    for channels in (1, 3):
-        frame = np.repeat(np.float32(GREY[0][..., None]) / 255, channels, axis=-1)
-        decoded = media.from_png(media.to_png(frame), channels)
-        np.testing.assert_array_equal(decoded, frame)

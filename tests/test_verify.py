@@ -145,10 +145,10 @@ def test_a_file_that_is_no_array_is_refused(saved_model, tiny_model_run, tmp_pat
         verify.main(flags(saved_model, tiny_model_run, f"--data={file}"))
 
 
-def test_an_archive_of_arrays_is_refused(saved_model, tiny_model_run, tmp_path):
+def test_an_archive_of_sequences_is_read_too(tiny_source, tmp_path):
     np.savez(tmp_path / "mine.npz", SEQUENCES)
-    with pytest.raises(ValueError, match=r"mine\.npz"):
-        verify.main(flags(saved_model, tiny_model_run, f"--data={tmp_path / 'mine.npz'}"))
+    used = tiny_source.sequences("test", 2, tmp_path / "mine.npz")
+    np.testing.assert_array_equal(used, SEQUENCES[-2:])
 
 
 class Shifted(Artifact):
