@@ -3,7 +3,7 @@
 import pytest
 
 from iprnn_tf import IPRNN, STGRUCell
-from trainers import benchmark
+from trainers import benchmark, data_benchmark
 
 
 def test_the_papers_model_has_the_published_number_of_multiply_adds():
@@ -29,6 +29,16 @@ def test_the_speed_of_every_precision_and_of_the_pipeline_is_shown(capsys):
     assert "float32" in output
     assert "bfloat16" in output
     assert "sequences/s of uint8 frames" in output
+
+
+def test_video_is_measured_as_it_grows_tenfold(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(data_benchmark, "READING_SECONDS", 0.1)
+    benchmark.main(["data", "--gigabytes=0.5"])
+    _, small, large = (line.split() for line in capsys.readouterr().out.splitlines())
+    assert [row[3] for row in (small, large)] == ["800", "8,120"]
+    assert int(large[-1].replace(",", "")) < 1.1 * int(small[-1].replace(",", ""))
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("arguments", [[], ["memory"], ["speed", "--steps=0"]])

@@ -6,7 +6,8 @@ import keras
 import pytest
 from absl import flags
 
-from trainers.config import CONFIGS, TrainingConfig, resolve
+from trainers.config import TrainingConfig
+from trainers.recipes import CONFIGS, resolve
 from trainers.settings import define_flags
 
 

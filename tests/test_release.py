@@ -11,8 +11,9 @@ from iprnn_tf import IPRNN
 from iprnn_tf.models import load_model
 from iprnn_tf.presets import METADATA
 from trainers import evaluate, release, train
-from trainers.config import TrainingConfig, resolve
+from trainers.config import TrainingConfig
 from trainers.fitting import start_from
+from trainers.recipes import resolve
 from trainers.settings import define_flags
 
 

@@ -2,11 +2,13 @@
 
     python -m trainers.benchmark speed
     python -m trainers.benchmark speed --config=small --batch_size=8
+    python -m trainers.benchmark data                              # synthetic video, 0.2 and 2 GB
+    python -m trainers.benchmark data --dataset=video --data_dir=my_videos/
 
 Speeds are given as operations of all convolutions over time, and as fractions of what one
 convolution of the memory's own shape and one product of large matrices reach in the same run.
-Memory is the accelerator's where there is one, else the process's. Nothing else should run
-meanwhile.
+Memory is the accelerator's where there is one, else the process's. `data` prepares real video in
+a temporary folder here and reads windows of it. Nothing else should run meanwhile.
 """
 
 from __future__ import annotations
@@ -14,7 +16,6 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
-import resource
 import statistics
 import time
 from collections.abc import Sequence
@@ -22,18 +23,20 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 from absl import flags
 from keras import ops
 
+from iprnn_tf.data import FOOTAGE
 from iprnn_tf.models import IPRNN
 from programs import command_line
 from programs.tables import aligned
-from trainers.config import CONFIGS, TrainingConfig
+from trainers import data_benchmark
+from trainers.config import TrainingConfig
 from trainers.fitting import Clock, compiled_model, training_batches
-from trainers.precision import convolution_rate, has_gpu, matmul_rate
+from trainers.precision import convolution_rate, has_gpu, matmul_rate, peak_memory
+from trainers.recipes import CONFIGS
 
-BENCHMARKS = ("speed",)
+BENCHMARKS = ("speed", "data")
 PRECISIONS = ("float32", "bfloat16")
 MATRIX_SIZE = {False: 1024, True: 8192}  # Without and with a GPU: large enough for its best.
 TRAINING_FACTOR = 3  # Forward, gradient of the input, gradient of the weights.
@@ -41,14 +44,22 @@ TRAINING_FACTOR = 3  # Forward, gradient of the input, gradient of the weights.
 
 def main(arguments: Sequence[str]) -> None:
     """Runs the benchmark that the first argument names."""
-    if arguments and arguments[0] in BENCHMARKS:
-        arguments = arguments[1:]
+    name, *rest = arguments or [""]
+    if name in BENCHMARKS:
+        arguments = rest
     elif not {"--help", "-h"} & set(arguments):
         raise ValueError(
             f"Name a benchmark first: {', '.join(BENCHMARKS)}. "
             f"Received: {' '.join(arguments) or 'nothing'}."
         )
-    values = command_line.parse(__doc__ or "", _define_flags, arguments)
+    if name == "data":
+        values = command_line.parse(__doc__ or "", _define_data_flags, arguments)
+        print(data_benchmark.measure(values.dataset, values.data_dir, values.gigabytes))
+        return
+    _measure_speed(command_line.parse(__doc__ or "", _define_flags, arguments))
+
+
+def _measure_speed(values: flags.FlagValues) -> None:
     config = CONFIGS[values.config]
     if values.batch_size:
         config = dataclasses.replace(config, batch_size=values.batch_size)
@@ -60,7 +71,7 @@ def main(arguments: Sequence[str]) -> None:
     )
     rows = [_speed(config, precision, values.steps) for precision in PRECISIONS]
     print("\n" + aligned([list(rows[0]), *(list(row.values()) for row in rows)]))
-    print(f"\nPeak memory: {_peak_memory() / 2**30:.1f} GiB.")
+    print(f"\nPeak memory: {peak_memory() / 2**30:.1f} GiB.")
     print(f"Pipeline: {_pipeline_rate(config):,.0f} sequences/s of uint8 frames.")
 
 
@@ -70,6 +81,14 @@ def _define_flags(values: flags.FlagValues) -> None:
         "batch_size", None, "By default the configuration's.", lower_bound=1, flag_values=values
     )
     flags.DEFINE_integer("steps", 6, "Timed training steps.", lower_bound=2, flag_values=values)
+
+
+def _define_data_flags(values: flags.FlagValues) -> None:
+    flags.DEFINE_enum("dataset", "video", list(FOOTAGE), "Whose videos.", flag_values=values)
+    flags.DEFINE_string("data_dir", "", "Videos; by default synthetic ones.", flag_values=values)
+    flags.DEFINE_float(
+        "gigabytes", 2.0, "Of synthetic video, measured beside a tenth.", 0.01, flag_values=values
+    )
 
 
 def _speed(config: TrainingConfig, precision: str, steps: int) -> dict[str, str]:
@@ -101,17 +120,6 @@ def _speed(config: TrainingConfig, precision: str, steps: int) -> dict[str, str]
         "ms/streamed frame": f"{1000 * frame:.1f}",
         "its fraction": f"{per_frame / frame / single:.2f}",
     }
-
-
-def _peak_memory() -> int:
-    """Bytes that were in use at most, by this process so far."""
-    if has_gpu() and keras.backend.backend() == "jax":
-        import jax  # Only where it is the backend.
-
-        return int(jax.local_devices()[0].memory_stats()["peak_bytes_in_use"])
-    if has_gpu():
-        return int(tf.config.experimental.get_memory_info("GPU:0")["peak"])
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # Kibibytes on Linux.
 
 
 def multiply_adds_per_step(model: IPRNN) -> int:

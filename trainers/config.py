@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 from collections.abc import Callable
 from typing import Any
 
 import keras
-from absl import flags
 
 from iprnn_tf import IPRNN
 from iprnn_tf.cells import CELLS, Cell
 from iprnn_tf.data import DATASETS
-from iprnn_tf.data.moving_mnist import NUM_SEQUENCES, PROTOCOLS
+from iprnn_tf.data.moving_mnist import NUM_SEQUENCES
+from iprnn_tf.data.video_protocols import DIGITS, VIDEO_PROTOCOLS, VideoProtocol
 from iprnn_tf.data.windows import TrainingWindows
 from iprnn_tf.losses import FrameError
 from iprnn_tf.optimizers import ConvMuon
 from iprnn_tf.scheduled_sampling import LinearSampling
-from trainers.settings import check_settings, given_settings, setting
+from trainers.footage import FootageSettings
+from trainers.settings import check_settings, setting
 
 NORMALIZATIONS: dict[str, Callable[[], keras.layers.Layer | None]] = {
     "none": lambda: None,
@@ -35,18 +37,35 @@ PRECISIONS = {
 }
 
 # What a model's predictions are measured by; presets of any version tell these.
-DATA_SETTINGS = ("dataset", "protocol", "num_digits", "context_frames")
+DATA_SETTINGS = (
+    "dataset",
+    "protocol",
+    "num_digits",
+    "context_frames",
+    "data_dir",
+    "image_size",
+    "fps",
+    "source_fps",
+    "window_stride",
+)
 
 
 @dataclasses.dataclass(frozen=True)
-class TrainingConfig:
+class TrainingConfig(FootageSettings):
     """A resolved training run. The defaults are the `small` configuration."""
 
-    dataset: str = setting("mnist", "What to train on.", choices=tuple(DATASETS))
-    protocol: str = setting("canonical", "Generator of the data set.", choices=tuple(PROTOCOLS))
+    protocol: str = setting(
+        "canonical",
+        "Which of the data set's protocols; by default its first.",
+        choices=tuple(dict.fromkeys(p for data in DATASETS.values() for p in data.protocols)),
+    )
     num_digits: int = setting(2, "Digits in a sequence.", minimum=1, maximum=3)
     context_frames: int = setting(10, "Observed frames.", minimum=1, maximum=1000)
     horizon: int = setting(10, "Frames to predict.", minimum=1, maximum=1000)
+
+    window_stride: int = setting(
+        0, "Frames from one window to the next; 0 for the protocol's.", minimum=0, maximum=10**6
+    )
 
     init_from: str = setting(
         "", "Pretrained weights to start from: run directory, .keras file or preset."
@@ -114,6 +133,9 @@ class TrainingConfig:
         minimum=1,
         maximum=NUM_SEQUENCES["validation"],
     )
+    test_sequences: int = setting(
+        3000, "Sequences measured at the end, at most.", minimum=1, maximum=10**9
+    )
     checkpoint_seconds: float = setting(
         30.0, "Least time between two checkpoints.", minimum=0.0, maximum=1e9
     )
@@ -121,6 +143,13 @@ class TrainingConfig:
 
     def __post_init__(self) -> None:
         check_settings(self)
+        self.cut()  # So that a size or range of another form is refused at once.
+        protocols = DATASETS[self.dataset].protocols
+        if self.protocol not in protocols:
+            raise ValueError(
+                f"--protocol of --dataset={self.dataset} is one of {', '.join(protocols)}. "
+                f"Received: {self.protocol}. Leave it out for the first."
+            )
         if self.encoder_filters is not None and len(self.encoder_filters) != self.num_downsamplings:
             raise ValueError(
                 "--encoder_filters gives one number for each downsampling. Received: "
@@ -151,6 +180,7 @@ class TrainingConfig:
             skips=self.skips,
             horizon=self.horizon,
             encoder_filters=self.encoder_filters,
+            value_range=self.limits,
             dtype=PRECISIONS[self.mixed_precision],
         )
 
@@ -163,13 +193,26 @@ class TrainingConfig:
             update_bias=self.update_bias,
         )
 
+    @property
+    def error_protocol(self) -> VideoProtocol:
+        """How errors on the data set are counted."""
+        return VIDEO_PROTOCOLS.get(self.protocol, DIGITS)
+
     def build_dataset(self) -> Any:
         """Creates the data set, with windows as long as context and horizon together."""
-        return DATASETS[self.dataset](
-            protocol=self.protocol,
-            num_digits=self.num_digits,
-            num_frames=self.context_frames + self.horizon,
-            seed=self.seed,
+        data = DATASETS[self.dataset]
+        settings = {
+            **dataclasses.asdict(self),
+            "num_frames": self.context_frames + self.horizon,
+            "image_size": self.cut().image_size,
+        }
+        wanted = inspect.signature(data).parameters
+        return data(
+            **{
+                name: value
+                for name, value in settings.items()
+                if name in wanted and value is not None
+            }
         )
 
     def build_windows(self) -> TrainingWindows:
@@ -203,32 +246,3 @@ class TrainingConfig:
             use_ema=self.ema_momentum > 0,
             ema_momentum=self.ema_momentum,
         )
-
-
-CONFIGS = {
-    "small": TrainingConfig(encoder_filters=[16, 32]),
-    "paper": TrainingConfig(
-        optimizer="adam",
-        filters=64,
-        num_layers=4,
-        batch_size=16,
-        steps=80_000,
-        learning_rate=1e-3,
-        warmup_steps=1000,
-        steps_per_epoch=100,
-        validation_every=20,
-        validation_sequences=500,
-    ),
-}
-
-
-def resolve(name: str, values: flags.FlagValues) -> TrainingConfig:
-    """Returns a named configuration with the flags that were given in its place.
-
-    Raises:
-        ValueError: if a value breaks its setting's rule.
-    """
-    given = given_settings(TrainingConfig, values)
-    if "encoder_filters" not in given and given.keys() & {"filters", "num_downsamplings"}:
-        given["encoder_filters"] = None  # They follow --filters.
-    return dataclasses.replace(CONFIGS[name], **given)

@@ -5,10 +5,12 @@
     python -m trainers.evaluate --model=runs/mnist-small-...
     python -m trainers.evaluate --model=model.keras --split=validation
     python -m trainers.evaluate --model=runs/... --data_file=mnist_test_seq.npy
+    python -m trainers.evaluate --model=runs/kitti-... --dataset=caltech --data_dir=caltech/
+    python -m trainers.evaluate --model=runs/video-... --protocol=openstl --horizon=1
 
-MSE and MAE are summed over a frame; PSNR and SSIM are means of per-frame values. Predictions are
-clipped to [0, 1] first. The model is meant to be chosen on validation data, so read the test
-split once.
+MSE and MAE are summed over a frame (behind them `_e-3`: means over pixels, times 1000); PSNR and
+SSIM are means of per-frame values. Predictions are clipped to [0, 1] first, unless the protocol
+says otherwise. The model is meant to be chosen on validation data, so read the test split once.
 """
 
 from __future__ import annotations
@@ -21,13 +23,16 @@ from typing import Any
 import tensorflow as tf
 from absl import flags
 
+from iprnn_tf.data import DATASETS
 from iprnn_tf.data.toronto import load_toronto_test_set
+from iprnn_tf.data.video_protocols import VIDEO_PROTOCOLS
 from iprnn_tf.metrics import SSIM_MODES
 from iprnn_tf.models import VideoPredictor, load_model
-from iprnn_tf.presets import PRESETS, is_preset
+from iprnn_tf.presets import is_preset
 from programs import command_line
-from trainers import results
+from trainers import results, sources
 from trainers.config import TrainingConfig
+from trainers.footage import with_footage
 from trainers.run_directory import config_of
 
 HELD_OUT = ("validation", "test")
@@ -36,17 +41,24 @@ HELD_OUT = ("validation", "test")
 def main(arguments: Sequence[str]) -> None:
     """Measures as the arguments say."""
     values = command_line.parse(__doc__ or "", _define_flags, arguments)
-    source = _source(values)
+    source = sources.from_flags(values)
     unknown = [name for name in values.ssim_modes if name not in SSIM_MODES]
     if unknown:
         raise ValueError(
             f"--ssim_modes are among {', '.join(SSIM_MODES)}. Received: {', '.join(unknown)}."
         )
     model = load_model(source)
-    config = _protocol(values, source, model)
+    config = _config(values, source, model)
+    model.horizon = config.horizon
     frames, data = _frames(values, config)
     evaluation = results.evaluate(
-        model, frames, data, config.context_frames, values.ssim_modes, values.batch_size
+        model,
+        frames.take(values.sequences or -1),
+        data,
+        config.context_frames,
+        values.ssim_modes,
+        values.batch_size,
+        config.error_protocol,
     )
     output = Path(values.output or _default_output(values, source))
     evaluation.write(output)
@@ -55,8 +67,7 @@ def main(arguments: Sequence[str]) -> None:
 
 def _define_flags(values: flags.FlagValues) -> None:
     define_string = flags.DEFINE_string
-    define_string("model", None, "Run directory, .keras file or preset.", flag_values=values)
-    define_string("preset", None, "Pretrained model, by name.", flag_values=values)
+    sources.define_flags(values)
     flags.DEFINE_enum("split", "test", HELD_OUT, "Split of the data set.", flag_values=values)
     define_string(
         "data_file",
@@ -64,9 +75,18 @@ def _define_flags(values: flags.FlagValues) -> None:
         "Measure on mnist_test_seq.npy instead (see README).",
         flag_values=values,
     )
-    define_string("protocol", None, "Generator, by default the run's.", flag_values=values)
-    flags.DEFINE_integer(
-        "context_frames", None, "Observed frames, by default the run's.", flag_values=values
+    flags.DEFINE_enum("dataset", None, list(DATASETS), "By default the run's.", flag_values=values)
+    define_string("data_dir", None, "Folder of videos or prepared video.", flag_values=values)
+    define_string("protocol", None, "By default the run's.", flag_values=values)
+    for name, text in {
+        "context_frames": "Observed frames, by default the run's.",
+        "horizon": "Frames to predict, by default the model's.",
+        "window_stride": "Frames from one window to the next, by default the protocol's.",
+        "sequences": "At most so many, a fair sample of video; by default all.",
+    }.items():
+        flags.DEFINE_integer(name, None, text, lower_bound=1, flag_values=values)
+    flags.DEFINE_bool(
+        "skip_bad_files", False, "Go on where a video can't be read.", flag_values=values
     )
     flags.DEFINE_list(
         "ssim_modes", list(SSIM_MODES), "Which of the field's SSIMs.", flag_values=values
@@ -82,30 +102,33 @@ def _define_flags(values: flags.FlagValues) -> None:
     )
 
 
-def _source(values: flags.FlagValues) -> str:
-    if bool(values.model) == bool(values.preset):
-        raise ValueError(
-            "--model (a run directory, .keras file or preset) or --preset (by name) is needed. "
-            f"Received: {'both' if values.model else 'neither'}. Give one; presets are "
-            f"{', '.join(PRESETS)}."
-        )
-    if values.preset and values.preset not in PRESETS:
-        raise ValueError(
-            f"--preset is one of {', '.join(PRESETS)}. Received: {values.preset}. "
-            "Give folders and addresses as --model."
-        )
-    return str(values.model or values.preset)
-
-
-def _protocol(values: flags.FlagValues, source: str, model: VideoPredictor) -> TrainingConfig:
-    """What the model was trained on, or the paper's 10 to 10 where nothing tells."""
-    given: dict[str, Any] = {
-        name: values[name].value
-        for name in ("protocol", "context_frames")
-        if values[name].value is not None
+def _config(values: flags.FlagValues, source: str, model: VideoPredictor) -> TrainingConfig:
+    """What the model was trained on, or the paper's 10 to 10 where nothing tells, and the flags."""
+    trained = config_of(source) or TrainingConfig()
+    dataset = values.dataset or trained.dataset
+    known = trained.protocol in DATASETS[dataset].protocols
+    names = ("protocol", "context_frames", "horizon", "window_stride", "data_dir", "skip_bad_files")
+    changes: dict[str, Any] = {
+        "dataset": dataset,
+        "protocol": trained.protocol if known else DATASETS[dataset].protocols[0],
+        "data_dir": trained.data_dir if dataset == trained.dataset else "",
+        "horizon": model.horizon,
+        **_lengths(values.protocol),
+        **{name: values[name].value for name in names if values[name].present},
     }
-    config = config_of(source) or TrainingConfig()
-    return dataclasses.replace(config, horizon=model.horizon, **given)
+    config = dataclasses.replace(trained, **changes)
+    if values.data_file is not None:
+        return config
+    cut = config.cut().suited_to_model(model.image_shape, model.value_range)
+    return with_footage(config, cut)
+
+
+def _lengths(protocol: str | None) -> dict[str, int]:
+    """The lengths that a published protocol of real video fixes, where one is asked for."""
+    if protocol not in VIDEO_PROTOCOLS:
+        return {}
+    fixed = VIDEO_PROTOCOLS[protocol]
+    return {"context_frames": fixed.context_frames, "horizon": fixed.horizon}
 
 
 def _frames(values: flags.FlagValues, config: TrainingConfig) -> tuple[tf.data.Dataset, str]:
@@ -134,7 +157,7 @@ def _default_output(values: flags.FlagValues, source: str) -> Path:
     if is_preset(source):  # Maybe inside the package, or no path at all.
         folder = Path("runs") / "presets" / model.name.partition("#")[0].removesuffix(".zip")
     data = Path(values.data_file).stem if values.data_file else values.split
-    name = "-".join(filter(None, ["evaluation", data, values.protocol])) + ".json"
+    name = "-".join(filter(None, ["evaluation", values.dataset, data, values.protocol])) + ".json"
     return folder / name
 
 

@@ -55,7 +55,8 @@ def _architecture(model: VideoPredictor) -> dict[str, Any]:
     """What the weights depend on beside the frames' shape, in the words of the settings."""
     config = model.get_config()
     cell = config.get("cell", {"class_name": "none", "config": {}})
-    names = {field.name for field in dataclasses.fields(TrainingConfig)} - {"horizon"}
+    names = {field.name for field in dataclasses.fields(TrainingConfig)}
+    names -= {"horizon", "value_range"}
     return {
         **{name: value for name, value in (config | cell["config"]).items() if name in names},
         "cell": cell["class_name"],

@@ -1,14 +1,16 @@
-"""Which precision and which configuration suit this machine."""
+"""What this machine can do: its accelerator, its precision and its memory."""
 
 from __future__ import annotations
 
 import math
+import resource
 import statistics
 import time
 from collections.abc import Callable
 from typing import Any
 
 import keras
+import tensorflow as tf
 from keras import ops
 
 TIMED_REPETITIONS = 12
@@ -84,3 +86,14 @@ def _seconds(compute: Callable[[], Any]) -> float:
         ops.convert_to_numpy(ops.cast(ops.ravel(compute())[0], "float32"))
         seconds.append(time.perf_counter() - begin)
     return statistics.median(seconds[2:])
+
+
+def peak_memory() -> int:
+    """Returns the bytes that were in use at most, by this process so far."""
+    if has_gpu() and keras.backend.backend() == "jax":
+        import jax  # Only where it is the backend.
+
+        return int(jax.local_devices()[0].memory_stats()["peak_bytes_in_use"])
+    if has_gpu():
+        return int(tf.config.experimental.get_memory_info("GPU:0")["peak"])
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # Kibibytes on Linux.

@@ -19,6 +19,7 @@ from typing import Any
 
 from absl import flags
 
+from iprnn_tf.data import DATASETS, FOOTAGE
 from iprnn_tf.data.windows import evaluation_batches
 from iprnn_tf.metrics import SSIM_MODES, SquaredError
 from iprnn_tf.models import VideoPredictor, load_model
@@ -43,7 +44,8 @@ def main(arguments: Sequence[str]) -> None:
     _check_free(output)
     config = run.read_config()
     training = _training(run, config)
-    configs = [dataclasses.replace(config, protocol=protocol) for protocol in values.protocols]
+    protocols = values.protocols or _protocols(config)
+    configs = [dataclasses.replace(config, protocol=protocol) for protocol in protocols]
     with tempfile.TemporaryDirectory() as temporary:
         # The weights are measured as they will be loaded: rounded.
         save_preset(load_model(run.path), Path(temporary), {})
@@ -72,9 +74,18 @@ def _define_flags(values: flags.FlagValues) -> None:
     define_string("description", "", "One line for people.", flag_values=values)
     define_string("license", "Apache-2.0", "Of the weights.", flag_values=values)
     flags.DEFINE_list(
-        "protocols", ["canonical", "svg"], "Generators to measure on.", flag_values=values
+        "protocols",
+        [],
+        "Protocols to measure by; by default all of moving digits, and the run's for video.",
+        flag_values=values,
     )
     flags.DEFINE_bool("zip", False, "Also write a .zip file of it.", flag_values=values)
+
+
+def _protocols(config: TrainingConfig) -> Sequence[str]:
+    if config.dataset in FOOTAGE:
+        return [config.protocol]
+    return DATASETS[config.dataset].protocols
 
 
 def _check_free(output: Path) -> None:
@@ -106,13 +117,21 @@ def _results(model: VideoPredictor, config: TrainingConfig, name: str) -> dict[s
         f"{config.dataset} ({config.protocol}), test split",
         config.context_frames,
         SSIM_MODES,
+        protocol=config.error_protocol,
     )
     print(f"\n{evaluation}\n")
     return {
         "protocol": config.protocol,
-        "command": f"python -m trainers.evaluate --model={name} --protocol={config.protocol}",
+        "command": f"python -m trainers.evaluate --model={name} {_data_flags(config)}",
         **evaluation.as_dict(),
     }
+
+
+def _data_flags(config: TrainingConfig) -> str:
+    flags = f"--protocol={config.protocol}"
+    if config.dataset in FOOTAGE:
+        flags = f"--dataset={config.dataset} --data_dir=FOLDER {flags}"
+    return flags
 
 
 def _check(model: VideoPredictor, config: TrainingConfig) -> dict[str, Any]:

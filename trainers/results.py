@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,12 @@ from typing import Any
 import tensorflow as tf
 from keras import ops
 
+from iprnn_tf.data.video_protocols import DIGITS, VideoProtocol
 from iprnn_tf.data.windows import evaluation_batches
 from iprnn_tf.files import write_json
 from iprnn_tf.losses import FrameError
 from iprnn_tf.metrics import FrameMetric, standard_metrics
-from iprnn_tf.models import BlackFrames, CopyLastFrame, VideoPredictor
+from iprnn_tf.models import BlackFrames, CopyLastFrame, NextFrames, VideoPredictor
 from iprnn_tf.visualization import error_curve, save_png
 from programs import command_line
 from programs.provenance import provenance
@@ -22,6 +24,7 @@ from programs.tables import aligned
 from trainers.precision import compiles_by_default
 
 BATCH_SIZE = 50  # Sequences at once; it changes no result.
+PER_PIXEL = "_e-3"  # Behind the names of errors that are means over pixels, times 1000.
 Row = dict[str, dict[str, Any]]  # Of metrics: the mean, and the list per lead time.
 
 
@@ -33,20 +36,27 @@ class Evaluation:
         data: which sequences, for people.
         sequences: how many.
         context_frames: how many frames of each were given.
-        rows: for each predictor and metric the `mean` and the list `per_lead_time`. Predictions
-            were clipped to [0, 1] first.
+        rows: for each predictor and metric the `mean` and the list `per_lead_time`.
+        protocol: how errors were counted.
     """
 
     data: str
     sequences: int
     context_frames: int
     rows: dict[str, Row]
+    protocol: VideoProtocol = DIGITS
 
     def __str__(self) -> str:
         own, row = next(iter(self.rows.items()))
+        given = (
+            "all true frames before it"
+            if self.protocol.next_frame
+            else (f"{self.context_frames} frames")
+        )
+        clipped = "" if self.protocol.clip else " for PSNR and SSIM alone"
         return (
-            f"{self.data}: {self.sequences:,} sequences, {self.context_frames} frames given, "
-            f"predictions clipped to [0, 1].\n\n{table(self.rows)}\n\n"
+            f"{self.data}: {self.sequences:,} sequences, {given} given, "
+            f"predictions clipped to [0, 1]{clipped}.\n\n{table(self.rows)}\n\n"
             f"{own} per lead time:\n\n{lead_time_table(row)}"
         )
 
@@ -56,7 +66,7 @@ class Evaluation:
             "data": self.data,
             "sequences": self.sequences,
             "context_frames": self.context_frames,
-            "clipped": True,
+            "clipped": self.protocol.clip,
             "results": self.rows,
             **provenance(),
         }
@@ -83,16 +93,18 @@ def evaluate(
     context_frames: int,
     ssim_modes: Iterable[str],
     batch_size: int = BATCH_SIZE,
+    protocol: VideoProtocol = DIGITS,
 ) -> Evaluation:
     """Measures a predictor beside the trivial baselines.
 
     Args:
         predictor: predicts the rest of each window.
-        frames: windows of uint8 frames `(T + K, H, W, C)`, of known number.
+        frames: windows of uint8 or uint16 frames `(T + K, H, W, C)`, of known number.
         data: which sequences these are, for people.
         context_frames: T.
         ssim_modes: names in `iprnn_tf.metrics.SSIM_MODES`.
         batch_size: sequences at once.
+        protocol: how errors are counted.
     """
     batches = evaluation_batches(frames, context_frames, batch_size)
     shape, horizon = predictor.image_shape, predictor.horizon
@@ -101,11 +113,35 @@ def evaluate(
         "CopyLastFrame": CopyLastFrame(shape, horizon),
         "BlackFrames": BlackFrames(shape, horizon),
     }
-    rows = {
-        name: measure(model, batches, standard_metrics(horizon, ssim_modes), name)
-        for name, model in predictors.items()
+    if protocol.next_frame:
+        horizon = context_frames + horizon - 1
+        batches = batches.map(_next_frames)
+        predictors = {name: NextFrames(model, horizon) for name, model in predictors.items()}
+    rows = {}
+    for name, model in predictors.items():
+        metrics = standard_metrics(horizon, ssim_modes, protocol.clip)
+        rows[name] = measure(model, batches, metrics, name)
+        if protocol.per_pixel:
+            rows[name] = {**_per_pixel(rows[name], frames.element_spec.shape[1:]), **rows[name]}
+    return Evaluation(data, int(frames.cardinality()), context_frames, rows, protocol)
+
+
+def _next_frames(context: tf.Tensor, targets: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """From a window in two parts to what is given, and the frame after each of these."""
+    frames = tf.concat([context, targets], axis=1)
+    return frames[:, :-1], frames[:, 1:]
+
+
+def _per_pixel(row: Row, frame_shape: Iterable[int]) -> Row:
+    """The errors as means over pixels, times 1000."""
+    scale = 1000.0 / math.prod(frame_shape)
+    return {
+        f"{name}{PER_PIXEL}": {
+            "mean": row[name]["mean"] * scale,
+            "per_lead_time": [round(value * scale, 6) for value in row[name]["per_lead_time"]],
+        }
+        for name in ("mse", "mae")
     }
-    return Evaluation(data, int(frames.cardinality()), context_frames, rows)
 
 
 def measure(

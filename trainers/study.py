@@ -29,9 +29,10 @@ from programs.provenance import provenance
 from programs.tables import aligned
 from trainers import results
 from trainers.callbacks import averaged_weights
-from trainers.config import CONFIGS, TrainingConfig
+from trainers.config import TrainingConfig
 from trainers.fitting import compiled_model, training_batches
 from trainers.precision import fastest_precision
+from trainers.recipes import CONFIGS
 
 Run = dict[str, Any]  # One line of the output: what was trained, and what it reached.
 

@@ -3,6 +3,8 @@
     python -m trainers.train --dataset=mnist                    # what suits this machine
     python -m trainers.train --dataset=mnist --max_minutes=10   # as long as you have
     python -m trainers.train --dataset=mnist --config=paper --seed=1
+    python -m trainers.train --dataset=video --data_dir=my_videos/ --max_minutes=30
+    python -m trainers.train --dataset=kitti --data_dir=data/   # KITTI, tested on Caltech
     python -m trainers.train --config=small --protocol=svg --init_from=iprnn_small_moving_mnist
     python -m trainers.train --resume=runs/mnist-small-...      # go on after an interruption
 
@@ -21,15 +23,21 @@ import numpy as np
 from absl import flags
 from keras import ops
 
+from iprnn_tf.data import FOOTAGE, VideoWindows
+from iprnn_tf.data.digits import SPLITS
+from iprnn_tf.data.prepared import summary
 from iprnn_tf.data.windows import evaluation_batches
 from iprnn_tf.models import VideoPredictor, load_model
 from iprnn_tf.visualization import animation, save_gif
 from programs import command_line
+from programs.tables import aligned
 from trainers import results
 from trainers.callbacks import BestModel, Filmstrips, StopOnNonFiniteLoss, TrainingState
-from trainers.config import CONFIGS, TrainingConfig, resolve
+from trainers.config import TrainingConfig
 from trainers.fitting import compiled_model, start_from, steps_in, training_batches
+from trainers.footage import with_footage
 from trainers.precision import fastest_precision, has_gpu
+from trainers.recipes import CONFIGS, resolve
 from trainers.run_directory import RunDirectory
 from trainers.settings import define_flags
 
@@ -43,10 +51,12 @@ def main(arguments: Sequence[str]) -> None:
         run = RunDirectory(Path(values.resume))
         config = _config_to_resume(run, values)
     else:
-        name = _config_name(values.config)
+        name = _config_name(values.config, values.dataset)
         config = resolve(name, values)
         run = RunDirectory(Path(values.output or _new_path(f"{config.dataset}-{name}")))
         run.check_new()
+        config = with_footage(config)
+        _print_splits(config)
         config = _suited_to_this_machine(config, values)
         if config.init_from:  # So that a wrong one leaves no run directory behind.
             start_from(config.init_from, config.build_model())
@@ -75,12 +85,25 @@ def _define_flags(values: flags.FlagValues) -> None:
     define_flags(TrainingConfig, values)
 
 
-def _config_name(name: str) -> str:
+def _config_name(name: str, dataset: str | None) -> str:
     if name != "auto":
         return name
-    found, chosen = ("a", "paper") if has_gpu() else ("no", "small")
+    small, large = ("small_video", "kitti") if dataset in FOOTAGE else ("small", "paper")
+    found, chosen = ("a", large) if has_gpu() else ("no", small)
     print(f"--config=auto: {found} GPU was found, so this is {chosen!r}.")
     return chosen
+
+
+def _print_splits(config: TrainingConfig) -> None:
+    data = config.build_dataset()
+    if isinstance(data, VideoWindows):
+        height, width, channels = data.image_shape
+        print(
+            f"{config.dataset} ({config.protocol}): frames of {height} x {width} x {channels}, "
+            f"windows of {data.num_frames}.\n{aligned(summary(data))}"
+        )
+        for split in SPLITS:  # So that one without windows is refused before any work.
+            data.frames(split)
 
 
 def _suited_to_this_machine(config: TrainingConfig, values: flags.FlagValues) -> TrainingConfig:
@@ -175,10 +198,11 @@ def report(config: TrainingConfig, run: RunDirectory, seconds: float) -> None:
     model = load_model(run.path)
     evaluation = results.evaluate(
         model,
-        config.build_dataset().frames("test"),
+        config.build_dataset().frames("test").take(config.test_sequences),
         f"{config.dataset} ({config.protocol}), test split",
         config.context_frames,
-        ssim_modes=("skimage",),
+        ssim_modes=dict.fromkeys(("skimage", config.error_protocol.ssim_mode)),
+        protocol=config.error_protocol,
     )
     evaluation.write(
         run.metrics_file,
@@ -202,7 +226,8 @@ def save_animation(model: VideoPredictor, config: TrainingConfig, run: RunDirect
     """Writes a GIF of test sequences: the truth beside the prediction."""
     context, targets = _examples(config, "test", SHOWN_SEQUENCES)
     predictions = ops.convert_to_numpy(model.rollout(context, config.horizon))
-    save_gif(run.animation_file, animation(context, targets, predictions))
+    scale = 2 if max(context.shape[2:4]) <= 64 else 1
+    save_gif(run.animation_file, animation(context, targets, predictions, scale))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,216 @@
+"""The programs on real video: prepared, trained on, measured, and wrong where it is wrong."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from moving_scene import moving_scene
+from true_formats import write_kitti_drive, write_picture_folder, write_seq, write_video
+
+from iprnn_tf import load_model
+from iprnn_tf.data.prepared import PreparedVideo
+from trainers import evaluate, prepare, train
+from trainers.config import TrainingConfig
+from trainers.footage import FootageSettings, with_footage
+from trainers.recipes import CONFIGS
+
+TINY = [
+    "--filters=4",
+    "--kernel_size=3",
+    "--num_layers=1",
+    "--num_downsamplings=1",
+    "--context_frames=3",
+    "--horizon=2",
+    "--batch_size=4",
+    "--steps=2",
+    "--steps_per_epoch=2",
+    "--mixed_precision=float32",
+]
+
+
+@pytest.fixture(name="clips", scope="module")
+def _clips(tmp_path_factory):
+    """Four clips of 18 x 22 pixels, each in another format."""
+    folder = tmp_path_factory.mktemp("clips")
+    scenes = [moving_scene(12, 18, 22, seed) for seed in range(4)]
+    write_video(folder / "a.mp4", scenes[0], codec="libx264")
+    write_video(folder / "b ü.avi", scenes[1])
+    write_picture_folder(folder / "c", scenes[2])
+    np.save(folder / "d.npy", scenes[3])
+    return folder
+
+
+@pytest.fixture(name="run", scope="module")
+def _run(clips, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("work")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        train.main(["--dataset=video", f"--data_dir={clips}", *TINY, "--output=run"])
+    return folder / "run"
+
+
+@pytest.fixture(autouse=True)
+def _in_the_folder_of_the_run(run, monkeypatch):
+    monkeypatch.chdir(run.parent)
+
+
+def test_one_command_trains_on_a_folder_of_anything(run):
+    config = json.loads((run / "config.json").read_text())["config"]
+    assert (config["dataset"], config["protocol"], config["image_size"]) == (
+        "video",
+        "paper",
+        "18x22",
+    )
+    assert PreparedVideo.read(config["data_dir"]).records.shape == (18, 22, 3)
+    assert load_model(run).image_shape == (18, 22, 3)
+    results = json.loads((run / "metrics.json").read_text())["results"]
+    assert list(results) == ["IPRNN", "CopyLastFrame", "BlackFrames"]
+    row = results["CopyLastFrame"]
+    assert row["mse_e-3"]["mean"] == pytest.approx(row["mse"]["mean"] * 1000 / (18 * 22 * 3))
+    assert (run / "predictions.gif").exists()
+
+
+def test_the_splits_are_printed_and_preparation_happens_once(clips, capsys):
+    arguments = ["--dataset=video", f"--data_dir={clips}", *TINY, "--output=again"]
+    train.main(arguments)
+    printed = capsys.readouterr().out
+    assert "Preparing" not in printed
+    assert "18 x 22 x 3, windows of 5" in printed
+    lines = [line.split() for line in printed.splitlines()]
+    for split, videos in {"train": 2, "validation": 1, "test": 1}.items():
+        assert [split, str(videos), str(12 * videos), str(8 * videos)] in lines
+
+
+def test_changed_videos_are_prepared_anew(tmp_path, capsys):
+    write_picture_folder(tmp_path / "a", moving_scene(5, 18, 22, 0))
+    config = TrainingConfig(dataset="video", protocol="paper", data_dir=str(tmp_path))
+    first = with_footage(config)
+    assert with_footage(config) == first
+    write_picture_folder(tmp_path / "a", moving_scene(5, 18, 22, 1))
+    assert with_footage(config).data_dir != first.data_dir
+
+
+def test_a_run_is_measured_by_the_protocols_of_other_papers(run, capsys):
+    evaluate.main([f"--model={run}", "--protocol=openstl", "--context_frames=4"])
+    openstl = json.loads((run / "evaluation-test-openstl.json").read_text())
+    assert openstl["sequences"] == 2  # Windows of 4 + 1 frames, side by side.
+    assert not openstl["clipped"]
+    assert "mse_e-3" not in openstl["results"]["IPRNN"]
+    assert len(openstl["results"]["IPRNN"]["mse"]["per_lead_time"]) == 1
+    evaluate.main([f"--model={run}", "--protocol=prednet", "--context_frames=3"])
+    prednet = json.loads((run / "evaluation-test-prednet.json").read_text())
+    assert prednet["sequences"] == 3
+    assert len(prednet["results"]["IPRNN"]["mse_e-3"]["per_lead_time"]) == 3
+    assert "all true frames before it given" in capsys.readouterr().out
+
+
+def test_a_model_is_measured_on_other_footage_cut_as_its_own(run, tmp_path):
+    (tmp_path / "set06").mkdir()
+    write_seq(tmp_path / "set06" / "V000.seq", moving_scene(24, 40, 60, 7))
+    (tmp_path / "set00").mkdir()
+    write_seq(tmp_path / "set00" / "V000.seq", moving_scene(24, 40, 60, 8))
+    arguments = [f"--model={run}", "--dataset=caltech", f"--data_dir={tmp_path}", "--sequences=3"]
+    evaluate.main([*arguments, "--horizon=4"])
+    written = json.loads((run / "evaluation-caltech-test.json").read_text())
+    assert written["data"] == "caltech (paper), test split"
+    assert written["sequences"] == 2  # 24 frames at 30 a second are 8 at 10, in windows of 7.
+    assert len(written["results"]["IPRNN"]["mse"]["per_lead_time"]) == 4
+
+
+def test_kitti_is_prepared_and_trained_on(tmp_path, capsys):
+    for drive in (1, 5, 104):
+        write_kitti_drive(tmp_path / "raw", moving_scene(6, 20, 50, drive), drive=drive)
+    arguments = ["--dataset=kitti", f"--data_dir={tmp_path / 'raw'}", "--image_size=18x22"]
+    prepare.main([*arguments, f"--output={tmp_path / 'ready'}"])
+    printed = capsys.readouterr().out
+    assert "3 of 3 videos, 18 frames" in printed
+    assert f"--dataset=kitti --data_dir={tmp_path / 'ready'}" in printed
+    ready = f"--data_dir={tmp_path / 'ready'}"
+    train.main(["--dataset=kitti", ready, *TINY, f"--output={tmp_path / 'run'}"])
+    assert load_model(tmp_path / "run").image_shape == (18, 22, 3)
+    with pytest.raises(ValueError, match=r"image_size \[9, 9\].*is \[18, 22\]"):
+        train.main(["--dataset=kitti", ready, "--image_size=9x9", "--output=none"])
+
+
+def test_data_in_other_units_keeps_its_range_with_the_model(tmp_path):
+    radar = np.random.default_rng(0).uniform(0, 70, (3, 8, 18, 22, 1)).astype("float32")
+    np.save(tmp_path / "radar.npy", radar)
+    arguments = ["--dataset=video", f"--data_dir={tmp_path}", "--value_range=0,70", *TINY]
+    train.main([*arguments, f"--output={tmp_path / 'run'}"])
+    model = load_model(tmp_path / "run")
+    assert model.value_range == (0.0, 70.0)
+    assert model.image_shape == (18, 22, 1)
+    with pytest.raises(ValueError, match=r"--value_range|to be in \[0, 1\]|range"):
+        train.main(["--dataset=video", f"--data_dir={tmp_path}", *TINY, "--output=none"])
+
+
+def test_bad_files_stop_a_run_or_are_listed_as_asked(clips, tmp_path, capsys):
+    for name in "abc":
+        write_picture_folder(tmp_path / name, moving_scene(5, 18, 22, 0))
+    (tmp_path / "broken.mp4").write_bytes((clips / "a.mp4").read_bytes()[:400])
+    arguments = ["--dataset=video", f"--data_dir={tmp_path}", "--output=prepared"]
+    with pytest.raises(ValueError, match=r"broken\.mp4.*can't be read"):
+        prepare.main(arguments)
+    prepare.main([*arguments, "--skip_bad_files"])
+    printed = capsys.readouterr().out
+    assert "Skipped 1 of 4 videos:\n  broken.mp4: " in printed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--dataset=video"], "needs --data_dir"),
+        (["--dataset=mnist", "--data_dir=clips"], "--data_dir is for the data sets kitti"),
+        (["--dataset=video", "--data_dir=nowhere"], "nowhere, which isn't there"),
+        (["--dataset=video", "--protocol=svg"], "is one of paper, prednet, openstl. Received: svg"),
+        (["--image_size=128"], "height x width.*'128'"),
+        (["--image_size=0x4"], "height x width"),
+        (["--value_range=5"], "two increasing numbers.*'5'"),
+        (["--value_range=5,1"], "two increasing numbers"),
+        (["--value_range=a,b"], "two increasing numbers"),
+        (["--fps=-1"], "--fps"),
+    ],
+)
+def test_wrong_settings_are_answered_before_any_work(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        train.main([*arguments, "--output=none"])
+
+
+def test_a_preparation_needs_to_know_what_and_where():
+    for arguments in (["--output=x"], ["--dataset=video", "--data_dir=x"]):
+        with pytest.raises(ValueError, match="are needed"):
+            prepare.main(arguments)
+
+
+def test_a_video_too_short_for_a_window_says_what_to_lower(tmp_path):
+    write_picture_folder(tmp_path / "a", moving_scene(6, 18, 22, 0))
+    with pytest.raises(ValueError, match=r"at least 5 frames.*'validation'"):
+        train.main(["--dataset=video", f"--data_dir={tmp_path}", *TINY, "--output=none"])
+    assert not Path("none").exists()
+
+
+def test_grey_is_a_setting(clips):
+    config = TrainingConfig(dataset="video", protocol="paper", data_dir=str(clips), grey=True)
+    assert with_footage(config).build_dataset().image_shape == (18, 22, 1)
+
+
+def test_the_papers_configuration_is_of_its_section_3_2():
+    config = CONFIGS["kitti"]
+    assert FootageSettings.cut(config).image_size is None  # KITTI's own default, 128 x 160.
+    assert (config.context_frames, config.horizon) == (10, 1)
+    assert (config.num_layers, config.filters, config.kernel_size) == (4, 64, 5)
+    assert config.num_downsamplings == 3
+
+
+@pytest.mark.slow
+def test_a_short_training_beats_copying_the_last_frame(tmp_path):
+    for seed in range(12):
+        write_video(tmp_path / f"scene{seed}.mp4", moving_scene(60, 48, 64, seed), codec="libx264")
+    run = tmp_path / "run"
+    sizes = ["--filters=16", "--context_frames=5", "--horizon=3", "--steps=400"]
+    train.main(["--dataset=video", f"--data_dir={tmp_path}", *sizes, f"--output={run}"])
+    results = json.loads((run / "metrics.json").read_text())["results"]
+    model, copying = results["IPRNN"], results["CopyLastFrame"]
+    assert model["mse"]["mean"] < copying["mse"]["mean"]
+    assert model["ssim_skimage"]["mean"] > copying["ssim_skimage"]["mean"]

@@ -1,0 +1,233 @@
+"""Real video for the programs here: its settings, and its preparation before the first use."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import re
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import TypeVar
+
+from iprnn_tf.data import DATASETS, FOOTAGE
+from iprnn_tf.data.footage import Cut
+from iprnn_tf.data.preparation import Preparation
+from iprnn_tf.data.prepared import INDEX, PreparedVideo
+from iprnn_tf.data.recordings import Video
+from trainers.settings import setting
+
+CACHE = Path("runs") / "prepared"
+
+
+@dataclasses.dataclass(frozen=True)
+class FootageSettings:
+    """What is trained or measured on; of videos also which, and how frames are taken from them."""
+
+    dataset: str = setting("mnist", "What to train on.", choices=tuple(DATASETS))
+    data_dir: str = setting("", "Folder of videos, or what trainers.prepare made of them.")
+    image_size: str = setting(
+        "", "HxW to scale and cut frames to; by default 128x160, or their own if smaller."
+    )
+    grey: bool = setting(False, "Turn colour into grey.")
+    fps: float = setting(
+        0.0, "Frames a second to take, by time stamps; 0 for all.", minimum=0.0, maximum=1000.0
+    )
+    source_fps: float = setting(
+        0.0, "Frames a second of videos without time stamps.", minimum=0.0, maximum=100000.0
+    )
+    value_range: str = setting(
+        "", "low,high of arrays in other units than bytes or [0, 1], such as 0,70 for radar."
+    )
+    skip_bad_files: bool = setting(False, "Go on where a video can't be read, and list it.")
+
+    @property
+    def limits(self) -> tuple[float, float] | None:
+        """What 0 and 1 stand for, or None for pictures.
+
+        Raises:
+            ValueError: if `value_range` is not two increasing numbers.
+        """
+        if not self.value_range:
+            return None
+        try:
+            low, high = map(float, self.value_range.split(","))
+            increasing = low < high
+        except ValueError:
+            increasing = False
+        if not increasing:
+            raise ValueError(
+                "--value_range is two increasing numbers with a comma between them. "
+                f"Received: {self.value_range!r}. Radar may be --value_range=0,70."
+            )
+        return low, high
+
+    def cut(self) -> Cut:
+        """Returns how frames are taken from videos.
+
+        Raises:
+            ValueError: if a setting has another form.
+        """
+        return Cut(
+            image_size=_image_size(self.image_size),
+            channels=1 if self.grey else None,
+            value_range=self.limits,
+            fps=self.fps or None,
+            source_fps=self.source_fps or None,
+        )
+
+
+def _image_size(text: str) -> tuple[int, int] | None:
+    if not text:
+        return None
+    match = re.fullmatch(r"([1-9]\d{0,3})x([1-9]\d{0,3})", text)
+    if not match:
+        raise ValueError(
+            "--image_size is height x width in pixels. "
+            f"Received: {text!r}. The paper's is --image_size=128x160."
+        )
+    return int(match[1]), int(match[2])
+
+
+Config = TypeVar("Config", bound=FootageSettings)
+
+
+def with_footage(config: Config, cut: Cut | None = None) -> Config:
+    """Returns a configuration that names prepared video, and tells what its frames are.
+
+    Args:
+        config: with a `dataset`.
+        cut: how frames are taken; by default as the configuration says.
+
+    Raises:
+        ValueError: if the videos can't be prepared, or digits were given a folder.
+    """
+    if config.dataset not in FOOTAGE:
+        if config.data_dir:
+            raise ValueError(
+                f"--data_dir is for the data sets {', '.join(FOOTAGE)}. Received: "
+                f"--data_dir={config.data_dir} with --dataset={config.dataset}. Leave it out, or "
+                "give --dataset=video."
+            )
+        return config
+    ready = prepared(config.dataset, config.data_dir, cut or config.cut(), config.skip_bad_files)
+    height, width, _ = ready.records.shape
+    limits = ready.settings["cut"]["value_range"]
+    return dataclasses.replace(
+        config,
+        data_dir=str(ready.folder),
+        image_size=f"{height}x{width}",
+        value_range=",".join(f"{limit:g}" for limit in limits or ()),
+    )
+
+
+def find(dataset: str, data_dir: str) -> list[Video]:
+    """Returns the videos of a data set.
+
+    Raises:
+        ValueError: if there are none.
+    """
+    if not data_dir:
+        raise ValueError(
+            f"--dataset={dataset} needs --data_dir, the folder of its videos. Received: none. "
+            "docs/video.md says where to get them and how they lie."
+        )
+    return FOOTAGE[dataset].find(Path(data_dir))
+
+
+def prepared(dataset: str, data_dir: str, cut: Cut, skip_bad_files: bool = False) -> PreparedVideo:
+    """Returns a data set ready to be read, prepared on its first use.
+
+    Args:
+        dataset: a key of `FOOTAGE`.
+        data_dir: a prepared folder, or the videos themselves, which are then prepared below
+            `runs/prepared/`, once for the same files and settings.
+        cut: how frames are taken from the videos.
+        skip_bad_files: whether to go on where one can't be read.
+
+    Raises:
+        ValueError: if there are no videos, one can't be read, or a prepared folder is of
+            another kind than `cut` asks for.
+    """
+    if (Path(data_dir) / INDEX).is_file():
+        ready = PreparedVideo.read(data_dir)
+        _check_same(ready, cut)
+        return ready
+    videos = find(dataset, data_dir)
+    cut = FOOTAGE[dataset].cut(cut)
+    wanted = json.dumps([dataset, cut.as_dict(), _contents(Path(data_dir)), skip_bad_files])
+    folder = CACHE / f"{dataset}-{hashlib.sha256(wanted.encode()).hexdigest()[:12]}"
+    if (folder / INDEX).is_file():
+        return PreparedVideo.read(folder)
+    print(f"Preparing {len(videos):,} videos in {folder}, once.")
+    return prepare(dataset, videos, cut, folder, skip_bad_files)
+
+
+def prepare(
+    dataset: str, videos: list[Video], cut: Cut, folder: Path, skip_bad_files: bool
+) -> PreparedVideo:
+    """Prepares videos, with a line of progress, and names those that were skipped."""
+    progress = _Progress(len(videos))
+    split = FOOTAGE[dataset].split
+    try:
+        ready = Preparation(videos, cut, split, folder, skip_bad_files).run(progress.add)
+    finally:
+        progress.end()
+    if ready.skipped:
+        print(f"Skipped {len(ready.skipped):,} of {len(videos):,} videos:")
+        for name, reason in ready.skipped.items():
+            print(f"  {name}: {' '.join(reason.split())}")
+    return ready
+
+
+def _check_same(ready: PreparedVideo, cut: Cut) -> None:
+    """Refuses settings that a prepared folder can't follow any more."""
+    has = ready.settings["cut"]
+    asked = {name: value for name, value in cut.as_dict().items() if value is not None}
+    different = [name for name, value in asked.items() if has[name] != value]
+    if different:
+        raise ValueError(
+            "Prepared video keeps its settings. Received: "
+            f"{', '.join(f'{name} {asked[name]}' for name in different)} with {ready.folder}, "
+            f"where {', '.join(f'{name} is {has[name]}' for name in different)}. Leave them out, "
+            "or give the folder of the videos themselves."
+        )
+
+
+def _contents(folder: Path) -> list[tuple[str, int, int]]:
+    """Tells files that were changed from those that weren't, without reading them."""
+    files = sorted(file for file in folder.rglob("*") if file.is_file())
+    stats = [(str(file.relative_to(folder)), file.stat()) for file in files]
+    return [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats]
+
+
+class _Progress:
+    """A line that says how far the preparation is; only a terminal sees it move."""
+
+    def __init__(self, videos: int) -> None:
+        self.total = videos
+        self.videos = self.frames = 0
+        self._begin = self._shown = time.monotonic()
+        self._lock = threading.Lock()
+
+    def add(self, videos: int, frames: int) -> None:
+        with self._lock:
+            self.videos += videos
+            self.frames += frames
+            if sys.stdout.isatty() and time.monotonic() - self._shown > 0.2:
+                self._shown = time.monotonic()
+                print(f"\r{self}", end="", flush=True)
+
+    def end(self) -> None:
+        print(f"\r{self}" if sys.stdout.isatty() else self)
+
+    def __str__(self) -> str:
+        seconds = max(time.monotonic() - self._begin, 1e-9)
+        left = (self.total - self.videos) * seconds / self.videos if self.videos else None
+        remaining = f", about {left:.0f} s left" if left else ""
+        return (
+            f"{self.videos:,} of {self.total:,} videos, {self.frames:,} frames "
+            f"({self.frames / seconds:,.0f}/s){remaining}"
+        )

@@ -1,0 +1,201 @@
+"""Predicts all along a video, beside the truth, and measures how far it is off.
+
+    python -m trainers.predict --model=runs/kitti-... --input=clip.mp4 --output=prediction.mp4
+    python -m trainers.predict --preset=iprnn_small_moving_mnist --input=digits.npy --output=p.gif
+    python -m trainers.predict --model=model.keras --input=frames/ --horizon=30 --output=strips.png
+    python -m trainers.predict --model=runs/... --input=radar.h5 --output=predictions.npy
+
+Forecasts follow each other: each sees the context that ends where the last one's predictions did,
+and the last ones reach beyond the end of the video, where there is no truth. Frames are scaled and
+cut to the model's size. An array (N, T, H, W, C) holds N videos, which are predicted in turn.
+
+The suffix of --output says what is written: .gif or .mp4 an animation, the truth on the left and
+the prediction on the right (GIFs are held in memory: long videos are for .mp4); .png filmstrips of
+the first ten forecasts, context, truth, prediction and difference; .npy all predictions,
+(forecasts, K, H, W, C), in the units of the data. Beside it lie a curve of the error over lead
+time (.error.png) and the numbers (.json), of the model and of copying the last frame.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import keras
+from absl import flags
+
+from iprnn_tf.data.footage import Cut
+from iprnn_tf.data.recordings import Video, size_of
+from iprnn_tf.data.videos import open_videos
+from iprnn_tf.models import VideoPredictor, load_model
+from programs import command_line
+from programs.media import FRAMES_PER_SECOND, Forecast, check_output, write_forecasts
+from trainers import sources
+from trainers.config import TrainingConfig
+from trainers.footage import FootageSettings
+from trainers.forecasting import Forecaster, Schedule
+from trainers.lead_times import LeadTimeErrors
+from trainers.prediction_report import write_report
+from trainers.run_directory import config_of
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Predicts as the arguments say."""
+    values = command_line.parse(__doc__ or "", _define_flags, arguments)
+    source = sources.from_flags(values)
+    _check_files(values)
+    videos = open_videos(values.input)
+    cut = _given_cut(values)
+    model = load_model(source)
+    _check_drawable(values.output, model)
+    schedule = _schedule(values, source, model)
+    cut = _fitted(cut, model)
+    forecaster, errors = Forecaster(model, schedule), LeadTimeErrors(_name(model), schedule.horizon)
+    forecasts = itertools.islice(_forecasts(forecaster, videos, cut), values.forecasts)
+    write_forecasts(
+        values.output,
+        errors.measured(_with_progress(forecasts)),
+        values.frames_per_second,
+        cut.value_range,
+    )
+    facts = {
+        "model": source,
+        "input": values.input,
+        "videos": len(videos),
+        **dataclasses.asdict(schedule),
+        "cut": cut.as_dict(),
+    }
+    print(write_report(Path(values.output), facts, errors))
+
+
+def _define_flags(values: flags.FlagValues) -> None:
+    define_string, define_integer = flags.DEFINE_string, flags.DEFINE_integer
+    sources.define_flags(values)
+    define_string("input", None, "Video, GIF, folder of frames or array.", flag_values=values)
+    define_string("output", None, "A .gif, .mp4, .png or .npy file.", flag_values=values)
+    define_integer(
+        "context_frames",
+        None,
+        "Frames to start from, as trained by default.",
+        1,
+        flag_values=values,
+    )
+    define_integer(
+        "horizon", None, "Frames to predict, by default the model's.", 1, flag_values=values
+    )
+    define_integer(
+        "stride",
+        None,
+        "Frames from one forecast to the next, by default the horizon: no gap.",
+        lower_bound=1,
+        flag_values=values,
+    )
+    define_integer("start", 0, "First frame that is seen.", 0, flag_values=values)
+    define_integer("forecasts", None, "At most so many, by default all.", 1, flag_values=values)
+    _define_frame_flags(values)
+
+
+def _define_frame_flags(values: flags.FlagValues) -> None:
+    flags.DEFINE_float(
+        "fps", 0.0, "Frames a second to take; 0 for every frame.", 0.0, 1000.0, flag_values=values
+    )
+    flags.DEFINE_float(
+        "source_fps",
+        0.0,
+        "Frames a second of an input without time stamps.",
+        lower_bound=0.0,
+        upper_bound=100000.0,
+        flag_values=values,
+    )
+    flags.DEFINE_string(
+        "value_range", "", "low,high of the data's units, by default the model's.", values
+    )
+    flags.DEFINE_float(
+        "frames_per_second",
+        FRAMES_PER_SECOND,
+        "Pace of the animation.",
+        lower_bound=0.1,
+        upper_bound=50.0,
+        flag_values=values,
+    )
+
+
+def _check_files(values: flags.FlagValues) -> None:
+    """Refuses at once what would fail after a long wait."""
+    for name in ("input", "output"):
+        if not values[name].value:
+            raise ValueError(f"--{name} is needed. Received: none. Name a file; see --help.")
+    check_output(values.output)
+    if Path(values.input).resolve() == Path(values.output).resolve():
+        raise ValueError(
+            f"--output must be another file than --input. Received: {values.output} as both. "
+            "Choose another name."
+        )
+
+
+def _check_drawable(output: str, model: VideoPredictor) -> None:
+    channels = model.image_shape[-1]
+    if channels not in (1, 3) and Path(output).suffix.lower() != ".npy":
+        raise ValueError(
+            "Frames of 1 or 3 channels can be drawn. "
+            f"Received: a model of {channels} and --output={output}. Choose .npy."
+        )
+
+
+def _given_cut(values: flags.FlagValues) -> Cut:
+    return FootageSettings(
+        fps=values.fps, source_fps=values.source_fps, value_range=values.value_range
+    ).cut()
+
+
+def _fitted(cut: Cut, model: VideoPredictor) -> Cut:
+    """Takes frames as the model wants them; sides that it leaves open are the frames' own."""
+    height, width, channels = model.image_shape
+    return dataclasses.replace(
+        cut,
+        image_size=(height, width) if height and width else None,
+        channels=channels if channels in (1, 3) else None,
+        value_range=cut.value_range or model.value_range,
+    )
+
+
+def _schedule(values: flags.FlagValues, source: str, model: VideoPredictor) -> Schedule:
+    trained = config_of(source) or TrainingConfig()
+    horizon = values.horizon or model.horizon
+    return Schedule(
+        context_frames=values.context_frames or trained.context_frames,
+        horizon=horizon,
+        stride=values.stride or horizon,
+        start=values.start,
+    )
+
+
+def _name(model: VideoPredictor) -> str:
+    return type(model).__name__
+
+
+def _forecasts(forecaster: Forecaster, videos: list[Video], cut: Cut) -> Iterator[Forecast]:
+    told = set()
+    for video in videos:
+        own = next(video.frames()).pixels
+        wanted = cut.image_size
+        if wanted and own.shape[:2] != wanted and own.shape not in told:
+            print(f"Frames of {size_of(own)} are scaled and cut to {wanted[0]} x {wanted[1]}.")
+            told.add(own.shape)
+        yield from forecaster.forecasts(cut.frames(video), video.name)
+
+
+def _with_progress(forecasts: Iterable[Forecast]) -> Iterator[Forecast]:
+    bar = keras.utils.Progbar(None, verbose=int(sys.stdout.isatty()), unit_name="forecast")
+    count = 0
+    for count, forecast in enumerate(forecasts, start=1):
+        bar.update(count)
+        yield forecast
+    bar.update(count, finalize=True)
+
+
+if __name__ == "__main__":
+    command_line.run(main)

@@ -1,0 +1,76 @@
+"""What forecasts along a video came to: the files beside them, and a text for people."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from iprnn_tf.files import write_json
+from iprnn_tf.visualization import error_curve, save_png
+from programs.media import STRIPS
+from programs.provenance import provenance
+from trainers.lead_times import LeadTimeErrors
+from trainers.results import Row, lead_time_table, table
+
+
+def write_report(output: Path, facts: dict[str, Any], errors: LeadTimeErrors) -> str:
+    """Writes the numbers and the curve beside the predictions.
+
+    Args:
+        output: where the predictions are: `out.gif` gets `out.json` and `out.error.png`. Where
+            there was no truth there is no curve.
+        facts: how the forecasts were made; `input` and `context_frames` are among them.
+        errors: of all of them.
+
+    Returns:
+        What to tell: the tables, and where everything is.
+
+    Raises:
+        OSError: if a file can't be written.
+    """
+    rows, counts = errors.rows(), [int(count) for count in errors.counts]
+    numbers, curve = output.with_suffix(".json"), output.with_suffix(".error.png")
+    content = {
+        **facts,
+        "forecasts": errors.forecasts,
+        "forecasts_with_truth": counts,
+        "clipped": True,
+        "results": rows,
+        **provenance(),
+    }
+    write_json(numbers, content)
+    title = f"{Path(facts['input']).name}: {errors.forecasts:,} forecasts"
+    lines = [f"\n{title} of {len(counts)} frames after {facts['context_frames']}."]
+    if output.suffix.lower() == ".png" and errors.forecasts > STRIPS:
+        lines.append(f"The picture shows the first {STRIPS} of them.")
+    if rows:
+        curves = {name: row["mse"]["per_lead_time"] for name, row in rows.items()}
+        save_png(curve, error_curve(_finite(curves), title, "squared error per frame"))
+        lines += [_tables(rows, counts), f"\nError over lead time: {curve}"]
+    else:
+        lines.append("\nThe input ends with the context: there is no truth to compare with.")
+    lines.append(f"Numbers: {numbers}\nPredictions: {output}")
+    return "\n".join([*lines, f"Next: {_next(output)}"])
+
+
+def _finite(curves: dict[str, list[float]]) -> dict[str, list[float]]:
+    return {name: curve for name, curve in curves.items() if np.isfinite(curve).all()}
+
+
+def _tables(rows: dict[str, Row], counts: list[int]) -> str:
+    parts = [
+        "Predictions are clipped to [0, 1]; mse and mae are sums over a frame.",
+        table(rows),
+        *(f"{name} per lead time:\n\n{lead_time_table(row)}" for name, row in rows.items()),
+    ]
+    if len(set(counts)) > 1:
+        parts.append(f"Forecasts with a truth, per lead time: {', '.join(map(str, counts))}")
+    return "\n\n".join(parts)
+
+
+def _next(output: Path) -> str:
+    if output.suffix.lower() == ".npy":
+        return "look at them with --output=NAME.mp4."
+    return "look further ahead with --horizon, or write the frames with --output=NAME.npy."
