@@ -256,7 +256,7 @@ def test_a_damaged_state_is_not_resumed(tiny_run, tmp_path):
 
 
 WRONG_FLAGS = {
-    "--dataset=imagenet": r"--dataset: One of mnist\. Received: 'imagenet'",
+    "--dataset=imagenet": r"--dataset: One of mnist, kitti, caltech, video\. Received: 'imagenet'",
     "--config=huge": "small",
     "--protocol=x": "--protocol: One of canonical, svg",
     "--num_digits=4": "--num_digits: From 1 to 3. Received: 4",

@@ -218,8 +218,14 @@ def report(config: TrainingConfig, run: RunDirectory, seconds: float) -> None:
         f"\n{evaluation}\n\n"
         f"Results: {run.path} (model.keras, metrics.json, predictions.gif, error.png).\n"
         f"Curves and filmstrips: tensorboard --logdir {run.path}\n"
-        f"Next: python -m trainers.evaluate --model={run.path}"
+        f"Next: {_next_command(config, run)}"
     )
+
+
+def _next_command(config: TrainingConfig, run: RunDirectory) -> str:
+    if config.dataset in FOOTAGE:
+        return f"python -m trainers.predict --model={run.path} --input=CLIP --output=prediction.gif"
+    return f"python -m trainers.evaluate --model={run.path}"
 
 
 def save_animation(model: VideoPredictor, config: TrainingConfig, run: RunDirectory) -> None:
