@@ -41,3 +41,10 @@ def test_the_lead_time_table_has_a_column_for_each_frame():
         "lead time      1      2",
         "psnr       20.00  10.00",
     ]
+
+
+@pytest.mark.parametrize(
+    ("frame_shape", "sequences"), [((64, 64, 1), 50), ((128, 160, 3), 3), ((2000, 2000, 3), 1)]
+)
+def test_fewer_sequences_of_large_frames_are_measured_at_once(frame_shape, sequences):
+    assert results.batch_size_for(frame_shape) == sequences

@@ -92,7 +92,7 @@ def _define_flags(values: flags.FlagValues) -> None:
         "ssim_modes", list(SSIM_MODES), "Which of the field's SSIMs.", flag_values=values
     )
     flags.DEFINE_integer(
-        "batch_size", results.BATCH_SIZE, "Sequences at once.", lower_bound=1, flag_values=values
+        "batch_size", None, "Sequences at once; fewer take less memory.", 1, flag_values=values
     )
     define_string(
         "output",

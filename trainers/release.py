@@ -135,8 +135,10 @@ def _data_flags(config: TrainingConfig) -> str:
 
 
 def _check(model: VideoPredictor, config: TrainingConfig) -> dict[str, Any]:
-    frames = config.build_dataset().frames("test").take(CHECKED_SEQUENCES)
-    batches = evaluation_batches(frames, config.context_frames, results.BATCH_SIZE)
+    data = config.build_dataset()
+    frames = data.frames("test").take(CHECKED_SEQUENCES)
+    batch_size = results.batch_size_for(data.image_shape)
+    batches = evaluation_batches(frames, config.context_frames, batch_size)
     row = results.measure(model, batches, [SquaredError(model.horizon)], "the first sequences")
     return {"sequences": CHECKED_SEQUENCES, "mse": row["mse"]["mean"]}
 

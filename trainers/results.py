@@ -23,7 +23,7 @@ from programs.provenance import provenance
 from programs.tables import aligned
 from trainers.precision import compiles_by_default
 
-BATCH_SIZE = 50  # Sequences at once; it changes no result.
+BATCH_VALUES = 50 * 64 * 64  # Of the frames of one time step at once; it changes no result.
 PER_PIXEL = "_e-3"  # Behind the names of errors that are means over pixels, times 1000.
 Row = dict[str, dict[str, Any]]  # Of metrics: the mean, and the list per lead time.
 
@@ -86,13 +86,21 @@ class Evaluation:
         save_png(path, error_curve(curves, self.data, "squared error per frame, over lead time"))
 
 
+def batch_size_for(frame_shape: Iterable[int]) -> int:
+    """Returns how many sequences of frames `(H, W, C)` are measured at once: fewer of large ones.
+
+    Memory is what limits it, most of all that of SSIM.
+    """
+    return max(BATCH_VALUES // math.prod(frame_shape), 1)
+
+
 def evaluate(
     predictor: VideoPredictor,
     frames: tf.data.Dataset,
     data: str,
     context_frames: int,
     ssim_modes: Iterable[str],
-    batch_size: int = BATCH_SIZE,
+    batch_size: int | None = None,
     protocol: VideoProtocol = DIGITS,
 ) -> Evaluation:
     """Measures a predictor beside the trivial baselines.
@@ -103,10 +111,11 @@ def evaluate(
         data: which sequences these are, for people.
         context_frames: T.
         ssim_modes: names in `iprnn_tf.metrics.SSIM_MODES`.
-        batch_size: sequences at once.
+        batch_size: sequences at once; by default as many as `batch_size_for` says.
         protocol: how errors are counted.
     """
-    batches = evaluation_batches(frames, context_frames, batch_size)
+    frame_shape = frames.element_spec.shape[1:]
+    batches = evaluation_batches(frames, context_frames, batch_size or batch_size_for(frame_shape))
     shape, horizon = predictor.image_shape, predictor.horizon
     predictors = {
         type(predictor).__name__: predictor,
@@ -122,7 +131,7 @@ def evaluate(
         metrics = standard_metrics(horizon, ssim_modes, protocol.clip)
         rows[name] = measure(model, batches, metrics, name)
         if protocol.per_pixel:
-            rows[name] = {**_per_pixel(rows[name], frames.element_spec.shape[1:]), **rows[name]}
+            rows[name] = {**_per_pixel(rows[name], frame_shape), **rows[name]}
     return Evaluation(data, int(frames.cardinality()), context_frames, rows, protocol)
 
 

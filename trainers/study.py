@@ -192,7 +192,8 @@ def _train(arm: Arm, config: TrainingConfig, validation_sequences: int) -> Run:
         arm.change(model)
     model.fit(training_batches(config), steps_per_epoch=config.steps, verbose=0, shuffle=False)
     frames = config.build_dataset().frames("validation").take(validation_sequences)
-    batches = evaluation_batches(frames, config.context_frames, results.BATCH_SIZE)
+    batch_size = results.batch_size_for(frames.element_spec.shape[1:])
+    batches = evaluation_batches(frames, config.context_frames, batch_size)
     with averaged_weights(model):
         measured = model.evaluate(batches, verbose=0, return_dict=True)
     return {

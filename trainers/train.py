@@ -150,7 +150,12 @@ def train(config: TrainingConfig, run: RunDirectory) -> float:
     if epoch == config.epochs:
         print(f"{run.path} is trained already.")
         return state.trained_seconds
-    validation = config.build_dataset().frames("validation").take(config.validation_sequences)
+    data = config.build_dataset()
+    validation = evaluation_batches(
+        data.frames("validation").take(config.validation_sequences),
+        config.context_frames,
+        results.batch_size_for(data.image_shape),
+    )
     print(
         f"Training {model.count_params():,} weights for {config.steps:,} steps of "
         f"{config.batch_size} sequences into {run.path}"
@@ -161,7 +166,7 @@ def train(config: TrainingConfig, run: RunDirectory) -> float:
         initial_epoch=epoch,
         epochs=config.epochs,
         steps_per_epoch=config.steps_per_epoch,
-        validation_data=evaluation_batches(validation, config.context_frames, results.BATCH_SIZE),
+        validation_data=validation,
         validation_freq=_validation_epochs(config),
         shuffle=False,
         verbose=command_line.progress(),
