@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from iprnn_tf.data.recordings import Video
-from iprnn_tf.data.shaping import FrameShape
+from iprnn_tf.data.shaping import FrameShape, as_floats
 from iprnn_tf.data.videos import open_videos
 
 
@@ -73,7 +73,7 @@ def _shaped(pixels: np.ndarray, shape: FrameShape, path: str | PathLike[str]) ->
 
 def _floats(pixels: np.ndarray, path: str | PathLike[str]) -> np.ndarray:
     if pixels.dtype == np.uint8:
-        return np.divide(pixels, 255.0, dtype=np.float32)
+        return as_floats(pixels)
     if pixels.dtype.kind != "f" or not 0.0 <= pixels.min() <= pixels.max() <= 1.0:
         raise ValueError(
             "Frames are uint8, or float in [0, 1]. "

@@ -114,10 +114,10 @@ class Source:
 
     def _footage(self, length: int) -> VideoWindows | None:
         """The prepared video that the model was trained on, unless it is gone."""
-        folder = Path(self.settings.get("data_dir") or "")
-        if not (folder / INDEX).is_file():
+        folder = self.settings.get("data_dir")
+        if not folder or not (Path(folder) / INDEX).is_file():
             return None
-        return VideoWindows(folder, self.settings["protocol"], length)
+        return VideoWindows(folder, num_frames=length)
 
     def _digits(self, length: int) -> MovingMNIST:
         """Moving digits as the model was trained on, on its canvas."""

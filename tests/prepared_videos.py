@@ -16,4 +16,4 @@ def video(name, frames):
 def prepare(folder, videos, split=split_by_file, skip_bad_files=False, **cut):
     """Prepares videos, by name, into a folder."""
     videos = [video(name, frames) for name, frames in videos.items()]
-    return Preparation(videos, Cut(**cut), split, folder, skip_bad_files).run()
+    return Preparation(videos, Cut(**cut), split, folder, skip_bad_files=skip_bad_files).run()

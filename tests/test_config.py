@@ -28,6 +28,19 @@ def test_flags_replace_settings_and_leave_the_others():
     assert config == dataclasses.replace(CONFIGS["paper"], learning_rate=0.1, skips=False)
 
 
+def test_a_published_protocol_brings_its_lengths_unless_given():
+    config = resolved("small_video", "--dataset=video", "--protocol=prednet")
+    assert (config.context_frames, config.horizon) == (9, 1)
+    assert resolved("small_video", "--protocol=openstl", "--horizon=5").horizon == 5
+    assert resolved("kitti", "--protocol=paper") == CONFIGS["kitti"]
+    assert resolved("small", "--protocol=svg").horizon == CONFIGS["small"].horizon
+
+
+def test_the_protocol_follows_the_data_set():
+    assert resolved("small", "--dataset=video").protocol == "paper"
+    assert resolved("small_video", "--dataset=mnist").protocol == "canonical"
+
+
 def test_encoder_filters_follow_the_filters_unless_given():
     assert resolved("small", "--filters=8").encoder_filters is None
     assert resolved("small", "--filters=8", "--encoder_filters=2,4").encoder_filters == [2, 4]

@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+import pytest
 from tiny_models import contexts, tiny
 
 from iprnn_tf import CopyLastFrame
@@ -15,6 +16,11 @@ def test_each_frame_is_predicted_from_the_true_ones_before_it():
     for k in range(1, frames.shape[1] + 1):
         alone = model.rollout(frames[:, :k], horizon=1)[:, 0]
         np.testing.assert_allclose(predictions[:, k - 1], alone, atol=1e-5)
+
+
+def test_no_other_horizon_is_promised():
+    with pytest.raises(ValueError, match="horizon=7"):
+        NextFrames(tiny(), 3).rollout(contexts(), horizon=7)
 
 
 def test_copying_returns_the_frames_themselves():

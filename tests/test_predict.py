@@ -35,7 +35,7 @@ def _clip(tmp_path):
 
 def run(model, clip, output, *flags):
     predict.main([f"--model={model}", f"--input={clip}", f"--output={output}", *flags])
-    with output.with_suffix(".json").open() as file:
+    with output.with_suffix(".error.json").open() as file:
         return json.load(file)
 
 
@@ -53,14 +53,14 @@ def test_predictions_a_curve_and_numbers_are_written(still, clip, tmp_path, caps
     output = tmp_path / "results" / name
     report = run(still, clip, output, "--context_frames=4")
     names = [file.name for file in sorted((tmp_path / "results").iterdir())]
-    assert names == sorted([name, "out.error.png", "out.json"])
+    assert names == sorted([name, "out.error.png", "out.error.json"])
     assert (report["forecasts"], report["forecasts_with_truth"]) == (3, [3, 2, 2])
     assert (report["context_frames"], report["horizon"], report["stride"]) == (4, 3, 3)
     assert {"mse", "mae", "psnr", "ssim_skimage"} == set(report["results"]["CopyLastFrame"])
     assert "versions" in report
     printed = capsys.readouterr().out
     assert "clip.npy: 3 forecasts of 3 frames after 4." in printed
-    for text in ("lead time", "3, 2, 2", str(output), "out.json", "out.error.png", "Next: "):
+    for text in ("lead time", "3, 2, 2", str(output), "out.error.json", "out.error.png", "Next: "):
         assert text in printed
 
 
@@ -72,7 +72,7 @@ def test_every_forecast_is_what_the_model_makes_of_its_context(tiny_run, tmp_pat
     contexts = np.stack([floats(frames[start : start + 3]) for start in (0, 3, 6)])
     wanted = np.asarray(load_model(tiny_run).rollout(contexts))
     np.testing.assert_allclose(predictions, wanted, atol=1e-5)
-    assert list(report["results"]) == ["IPRNN", "CopyLastFrame"]
+    assert list(report["results"]) == ["IPRNN", "CopyLastFrame", "BlackFrames"]
     error = (np.clip(predictions[:2], 0, 1) - floats(frames[3:9]).reshape(2, 3, 64, 64, 1)) ** 2
     mse = report["results"]["IPRNN"]["mse"]["per_lead_time"]
     last = ((np.clip(predictions[2, 0], 0, 1) - floats(frames[9])) ** 2).sum()

@@ -7,10 +7,13 @@ import numpy as np
 import pytest
 from prepared_videos import prepare, video
 
+from iprnn_tf.data import preparation
 from iprnn_tf.data.footage import Cut
 from iprnn_tf.data.preparation import MAX_SHARDS, Preparation
+from iprnn_tf.data.prepared import PreparedVideo
 from iprnn_tf.data.recordings import Frame, Video
 from iprnn_tf.data.video_folder import split_by_file
+from iprnn_tf.data.videos import find_videos
 
 NOISE = np.random.default_rng(0).integers(0, 256, (5, 12, 6, 8, 3), np.uint8)
 VIDEOS = {f"clip{index}": frames for index, frames in enumerate(NOISE)}
@@ -70,6 +73,7 @@ def test_large_frames_come_down_to_the_papers_size_and_small_ones_stay(tmp_path)
     large = np.zeros((3, 200, 260, 3), np.uint8)
     assert prepare(tmp_path / "large", {"a": large}).records.shape == (128, 160, 3)
     assert prepare(tmp_path / "small", {"a": large[:, :60, :70]}).records.shape == (60, 70, 3)
+    assert prepare(tmp_path / "wide", {"a": large[:, :60]}).records.shape == (60, 160, 3)
     given = prepare(tmp_path / "given", {"a": large}, image_size=(50, 60), channels=1)
     assert given.records.shape == (50, 60, 1)
 
@@ -82,16 +86,77 @@ def test_many_tiny_videos_share_files(tmp_path):
         np.testing.assert_array_equal(read(ready, name), videos[name])
 
 
-def test_what_was_finished_before_an_interruption_is_kept(tmp_path):
+def files_of(folder, names):
+    """Videos that are read from files, so that changes are seen."""
+    for name, frames in names.items():
+        np.save(folder / f"{name}.npy", frames)
+    return find_videos(folder)
+
+
+def written(folder):
+    return {file.name: file.stat().st_mtime_ns for file in folder.glob("*.tfrecord")}
+
+
+@pytest.fixture(name="one_by_one")
+def _one_by_one(monkeypatch):
+    monkeypatch.setattr(preparation.os, "cpu_count", lambda: 1)
+
+
+def test_what_was_finished_before_an_interruption_is_kept(tmp_path, one_by_one):
     with pytest.raises(ValueError, match="damaged"):
         run([video("a", NOISE[0]), video("b", NOISE[1]), bad("c")], tmp_path).run()
+    assert sorted(written(tmp_path)) == ["00000.tfrecord", "00001.tfrecord"]
     assert not list(tmp_path.glob("*unfinished*"))
     assert not (tmp_path / "index.json").exists()
-    done = {file.name: file.stat().st_mtime_ns for file in tmp_path.glob("*.tfrecord")}
-    ready = prepare(tmp_path, {name: VIDEOS["clip0"] for name in "ab"} | {"c": NOISE[2]})
-    assert done
-    assert done.items() <= {f.name: f.stat().st_mtime_ns for f in tmp_path.iterdir()}.items()
+    done = written(tmp_path)
+    ready = prepare(tmp_path, {"a": NOISE[3], "b": NOISE[3], "c": NOISE[2]})
+    assert done.items() <= written(tmp_path).items()
+    np.testing.assert_array_equal(read(ready, "a"), NOISE[0])  # In memory nothing tells changes.
     np.testing.assert_array_equal(read(ready, "c"), NOISE[2])
+
+
+def test_a_shard_without_its_note_is_written_again(tmp_path):
+    prepare(tmp_path, VIDEOS)
+    (tmp_path / "index.json").unlink()
+    for note in tmp_path.glob("*.json"):  # As after a kill at the worst moment.
+        note.unlink()
+    np.testing.assert_array_equal(read(prepare(tmp_path, VIDEOS), "clip3"), NOISE[3])
+
+
+def test_videos_that_changed_are_read_again(tmp_path):
+    (tmp_path / "raw").mkdir()
+    videos = files_of(tmp_path / "raw", VIDEOS)
+    run(videos, tmp_path / "ready").run()
+    before = written(tmp_path / "ready")
+    np.save(tmp_path / "raw" / "clip2.npy", NOISE[0, :7])
+    ready = run(videos, tmp_path / "ready").run()
+    np.testing.assert_array_equal(read(ready, "clip2.npy"), NOISE[0, :7])
+    assert len(before.items() & written(tmp_path / "ready").items()) == 4
+
+
+def test_a_preparation_that_grows_and_fails_leaves_no_index_behind(tmp_path, one_by_one):
+    prepare(tmp_path, VIDEOS)
+    with pytest.raises(ValueError, match="damaged"):
+        run([video("before", NOISE[0]), bad("clip0"), video("z", NOISE[1])], tmp_path).run()
+    with pytest.raises(ValueError, match=r"index\.json"):
+        PreparedVideo.read(tmp_path)
+
+
+def test_fewer_videos_leave_no_old_shards(tmp_path):
+    prepare(tmp_path, VIDEOS)
+    prepare(tmp_path, {name: VIDEOS[name] for name in ("clip0", "clip1", "clip2")})
+    names = {file.name for file in tmp_path.iterdir()} - {".lock", "index.json"}
+    assert len(names) == 6
+
+
+def test_two_programs_never_write_to_one_folder(tmp_path):
+    def frames():
+        with pytest.raises(ValueError, match="to which another is writing"):
+            prepare(tmp_path, VIDEOS)
+        yield Frame(NOISE[0, 0], None)
+
+    first = run([video("a", NOISE[0]), Video("b", frames)], tmp_path).run()
+    assert first.frames("train") > 0
 
 
 def test_ctrl_c_stops_all_readers_and_leaves_no_half_file(tmp_path, monkeypatch):
@@ -103,8 +168,8 @@ def test_ctrl_c_stops_all_readers_and_leaves_no_half_file(tmp_path, monkeypatch)
     endless = Video("endless", lambda: iter(lambda: Frame(NOISE[0, 0], None), None))
     with pytest.raises(KeyboardInterrupt):
         run([endless, video("b", NOISE[1]), video("c", NOISE[1])], tmp_path).run()
-    assert {file.suffix for file in tmp_path.iterdir()} <= {".tfrecord", ".json"}
     assert not (tmp_path / "00000.tfrecord").exists()
+    assert not list(tmp_path.glob("*unfinished*"))
 
 
 def test_a_finished_preparation_is_checked_and_mended(tmp_path):
@@ -139,11 +204,20 @@ def test_skipped_files_are_tried_again_without_the_flag(tmp_path):
 
 def test_another_folder_or_preparation_is_never_written_over(tmp_path):
     (tmp_path / "thesis.txt").write_text("mine")
-    with pytest.raises(ValueError, match="holds something else"):
+    with pytest.raises(ValueError, match=r"holds thesis\.txt"):
         prepare(tmp_path, VIDEOS)
     prepare(tmp_path / "prepared", VIDEOS)
     with pytest.raises(ValueError, match="prepared in another way"):
         prepare(tmp_path / "prepared", VIDEOS, image_size=(4, 4))
+
+
+@pytest.mark.slow
+def test_ten_thousand_tiny_files_are_prepared(tmp_path):
+    (tmp_path / "raw").mkdir()
+    tiny = {f"clip{index}": NOISE[0, index % 10 :][:2] for index in range(10_000)}
+    ready = run(files_of(tmp_path / "raw", tiny), tmp_path / "ready").run()
+    assert sum(map(ready.frames, ("train", "validation", "test"))) == 20_000
+    np.testing.assert_array_equal(read(ready, "clip9999.npy"), tiny["clip9999"])
 
 
 def test_progress_counts_videos_and_frames(tmp_path):

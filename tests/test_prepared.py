@@ -65,12 +65,18 @@ def test_sixteen_bits_keep_what_bytes_can_and_more():
     stored = as_integers(fine, "uint16")
     np.testing.assert_allclose(stored / 65535, fine, atol=0.51 / 65535)
     grey = np.arange(256, dtype=np.uint8).reshape(16, 16, 1)
-    np.testing.assert_array_equal(as_integers(grey, "uint16") / 65535, grey / 255)
+    stored = as_integers(grey / np.float32(255), "uint16")
+    np.testing.assert_allclose(stored / 65535, grey / 255, atol=1e-7)
 
 
-def test_frames_of_other_channels_name_their_video(tmp_path):
-    with pytest.raises(ValueError, match=r"b with \(5, 7, 4\), others have \(5, 7, 2\)"):
-        prepare(tmp_path, {"a": FRAMES[..., :2], "b": np.zeros((9, 5, 7, 4), np.uint8)})
+@pytest.mark.parametrize(
+    "other",
+    [FRAMES[..., :1], FRAMES[:, :4], FRAMES / np.float32(255)],
+    ids=["grey", "low", "float"],
+)
+def test_a_video_of_another_kind_is_named(tmp_path, other):
+    with pytest.raises(ValueError, match=r"b with \(\d, 7, \d\).*first video has \(5, 7, 3\)"):
+        prepare(tmp_path, {"a": FRAMES, "b": other, "c": FRAMES})
 
 
 def test_windows_hold_consecutive_frames_of_one_video(folder):

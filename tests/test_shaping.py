@@ -191,3 +191,9 @@ def test_whole_numbers_need_a_range():
 def test_a_shape_that_cannot_be_is_refused(settings):
     with pytest.raises(ValueError, match=f"Received.*{next(iter(settings))}="):
         FrameShape(**settings)
+
+
+def test_a_clock_that_jumps_is_no_endless_video():
+    frames = [Frame(np.zeros((2, 3, 1), np.uint8), seconds) for seconds in (0.0, 0.1, 1e9)]
+    with pytest.raises(ValueError, match=r"0\.100 s and then 1000000000\.000 s.*Leave --fps out"):
+        list(resampled(frames, 10))

@@ -82,13 +82,60 @@ def test_the_splits_are_printed_and_preparation_happens_once(clips, capsys):
         assert [split, str(videos), str(12 * videos), str(8 * videos)] in lines
 
 
-def test_changed_videos_are_prepared_anew(tmp_path, capsys):
+def footage_of(folder, dataset="video", **settings):
+    config = TrainingConfig(
+        dataset=dataset, protocol="paper", data_dir=str(folder), steps=1, **settings
+    )
+    return with_footage(config)
+
+
+def test_changed_videos_are_prepared_anew_also_behind_links(tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "linked").symlink_to(tmp_path / "disk")
+    write_picture_folder(tmp_path / "disk" / "a", moving_scene(5, 18, 22, 0))
+    first = footage_of(tmp_path / "data")
+    assert footage_of(tmp_path / "data") == first
+    write_picture_folder(tmp_path / "disk" / "a", moving_scene(5, 18, 22, 1))
+    assert footage_of(tmp_path / "data").data_dir != first.data_dir
+
+
+def test_damage_to_prepared_video_is_mended_or_told(tmp_path):
     write_picture_folder(tmp_path / "a", moving_scene(5, 18, 22, 0))
-    config = TrainingConfig(dataset="video", protocol="paper", data_dir=str(tmp_path))
-    first = with_footage(config)
-    assert with_footage(config) == first
-    write_picture_folder(tmp_path / "a", moving_scene(5, 18, 22, 1))
-    assert with_footage(config).data_dir != first.data_dir
+    folder = Path(footage_of(tmp_path).data_dir)
+    (shard,) = folder.glob("*.tfrecord")
+    good = shard.read_bytes()
+    shard.write_bytes(good[:-9] + b"!" + good[-8:])
+    with pytest.raises(ValueError, match=f"{shard.name} is damaged"):
+        footage_of(folder)
+    footage_of(tmp_path)
+    assert shard.read_bytes() == good
+
+
+def test_prepared_video_belongs_to_its_data_set(tmp_path):
+    write_picture_folder(tmp_path / "a", moving_scene(5, 18, 22, 0))
+    folder = footage_of(tmp_path).data_dir
+    with pytest.raises(ValueError, match=r"prepared as video\. Give --dataset=video"):
+        footage_of(folder, dataset="caltech")
+
+
+def test_a_folder_of_frames_is_one_video(tmp_path):
+    write_picture_folder(tmp_path, moving_scene(20, 18, 22, 0))
+    config = footage_of(tmp_path, context_frames=1, horizon=1)
+    assert config.build_dataset().num_windows("train") == 15
+
+
+def test_the_rate_of_the_frames_is_kept_with_the_run(tmp_path):
+    (tmp_path / "set00").mkdir()
+    write_seq(tmp_path / "set00" / "V000.seq", moving_scene(9, 18, 22, 0))
+    assert footage_of(tmp_path, dataset="caltech").fps == 10.0
+    assert footage_of(tmp_path, dataset="caltech", fps=5.0).fps == 5.0
+
+
+def test_a_range_keeps_all_its_digits(tmp_path):
+    np.save(tmp_path / "pressure.npy", np.full((5, 18, 22, 1), 99_999.5))
+    config = footage_of(tmp_path, value_range="95000,101325.4")
+    assert config.limits == (95000.0, 101325.4)
+    assert with_footage(config) == config
 
 
 def test_a_run_is_measured_by_the_protocols_of_other_papers(run, capsys):
@@ -100,7 +147,7 @@ def test_a_run_is_measured_by_the_protocols_of_other_papers(run, capsys):
     assert len(openstl["results"]["IPRNN"]["mse"]["per_lead_time"]) == 1
     evaluate.main([f"--model={run}", "--protocol=prednet", "--context_frames=3"])
     prednet = json.loads((run / "evaluation-test-prednet.json").read_text())
-    assert prednet["sequences"] == 3
+    assert prednet["sequences"] == 3  # Windows of 3 + 1.
     assert len(prednet["results"]["IPRNN"]["mse_e-3"]["per_lead_time"]) == 3
     assert "all true frames before it given" in capsys.readouterr().out
 
@@ -141,7 +188,7 @@ def test_data_in_other_units_keeps_its_range_with_the_model(tmp_path):
     model = load_model(tmp_path / "run")
     assert model.value_range == (0.0, 70.0)
     assert model.image_shape == (18, 22, 1)
-    with pytest.raises(ValueError, match=r"--value_range|to be in \[0, 1\]|range"):
+    with pytest.raises(ValueError, match=r"radar.npy.*--value_range"):
         train.main(["--dataset=video", f"--data_dir={tmp_path}", *TINY, "--output=none"])
 
 
@@ -154,7 +201,7 @@ def test_bad_files_stop_a_run_or_are_listed_as_asked(clips, tmp_path, capsys):
         prepare.main(arguments)
     prepare.main([*arguments, "--skip_bad_files"])
     printed = capsys.readouterr().out
-    assert "Skipped 1 of 4 videos:\n  broken.mp4: " in printed
+    assert "Videos that were skipped: 1\n  broken.mp4: " in printed
 
 
 @pytest.mark.parametrize(
@@ -191,7 +238,7 @@ def test_a_video_too_short_for_a_window_says_what_to_lower(tmp_path):
 
 
 def test_grey_is_a_setting(clips):
-    config = TrainingConfig(dataset="video", protocol="paper", data_dir=str(clips), grey=True)
+    config = TrainingConfig(dataset="video", protocol="paper", data_dir=str(clips), channels=1)
     assert with_footage(config).build_dataset().image_shape == (18, 22, 1)
 
 

@@ -19,7 +19,7 @@ from iprnn_tf.losses import FrameError
 from iprnn_tf.optimizers import ConvMuon
 from iprnn_tf.scheduled_sampling import LinearSampling
 from trainers.footage import FootageSettings
-from trainers.settings import check_settings, setting
+from trainers.settings import setting
 
 NORMALIZATIONS: dict[str, Callable[[], keras.layers.Layer | None]] = {
     "none": lambda: None,
@@ -44,6 +44,8 @@ DATA_SETTINGS = (
     "context_frames",
     "data_dir",
     "image_size",
+    "channels",
+    "value_range",
     "fps",
     "source_fps",
     "window_stride",
@@ -142,8 +144,7 @@ class TrainingConfig(FootageSettings):
     histograms: bool = setting(False, "Histograms of the weights in TensorBoard.")
 
     def __post_init__(self) -> None:
-        check_settings(self)
-        self.cut()  # So that a size or range of another form is refused at once.
+        super().__post_init__()
         protocols = DATASETS[self.dataset].protocols
         if self.protocol not in protocols:
             raise ValueError(

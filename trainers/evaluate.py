@@ -10,7 +10,8 @@
 
 MSE and MAE are summed over a frame (behind them `_e-3`: means over pixels, times 1000); PSNR and
 SSIM are means of per-frame values. Predictions are clipped to [0, 1] first, unless the protocol
-says otherwise. The model is meant to be chosen on validation data, so read the test split once.
+says otherwise. Settings that aren't given are those of the run. The model is meant to be chosen
+on validation data, so read the test split once.
 """
 
 from __future__ import annotations
@@ -23,9 +24,8 @@ from typing import Any
 import tensorflow as tf
 from absl import flags
 
-from iprnn_tf.data import DATASETS
+from iprnn_tf.data import DATASETS, FOOTAGE
 from iprnn_tf.data.toronto import load_toronto_test_set
-from iprnn_tf.data.video_protocols import VIDEO_PROTOCOLS
 from iprnn_tf.metrics import SSIM_MODES
 from iprnn_tf.models import VideoPredictor, load_model
 from iprnn_tf.presets import is_preset
@@ -33,9 +33,21 @@ from programs import command_line
 from trainers import results, sources
 from trainers.config import TrainingConfig
 from trainers.footage import with_footage
+from trainers.recipes import protocol_lengths
 from trainers.run_directory import config_of
+from trainers.settings import define_flags, given_settings
 
 HELD_OUT = ("validation", "test")
+_SETTINGS = (  # Of the run's, that may be replaced.
+    "dataset",
+    "protocol",
+    "context_frames",
+    "horizon",
+    "window_stride",
+    "data_dir",
+    "fps",
+    "skip_bad_files",
+)
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -75,18 +87,9 @@ def _define_flags(values: flags.FlagValues) -> None:
         "Measure on mnist_test_seq.npy instead (see README).",
         flag_values=values,
     )
-    flags.DEFINE_enum("dataset", None, list(DATASETS), "By default the run's.", flag_values=values)
-    define_string("data_dir", None, "Folder of videos or prepared video.", flag_values=values)
-    define_string("protocol", None, "By default the run's.", flag_values=values)
-    for name, text in {
-        "context_frames": "Observed frames, by default the run's.",
-        "horizon": "Frames to predict, by default the model's.",
-        "window_stride": "Frames from one window to the next, by default the protocol's.",
-        "sequences": "At most so many, a fair sample of video; by default all.",
-    }.items():
-        flags.DEFINE_integer(name, None, text, lower_bound=1, flag_values=values)
-    flags.DEFINE_bool(
-        "skip_bad_files", False, "Go on where a video can't be read.", flag_values=values
+    define_flags(TrainingConfig, values, _SETTINGS)
+    flags.DEFINE_integer(
+        "sequences", None, "At most so many, of video a fair sample.", 1, flag_values=values
     )
     flags.DEFINE_list(
         "ssim_modes", list(SSIM_MODES), "Which of the field's SSIMs.", flag_values=values
@@ -105,30 +108,22 @@ def _define_flags(values: flags.FlagValues) -> None:
 def _config(values: flags.FlagValues, source: str, model: VideoPredictor) -> TrainingConfig:
     """What the model was trained on, or the paper's 10 to 10 where nothing tells, and the flags."""
     trained = config_of(source) or TrainingConfig()
-    dataset = values.dataset or trained.dataset
-    known = trained.protocol in DATASETS[dataset].protocols
-    names = ("protocol", "context_frames", "horizon", "window_stride", "data_dir", "skip_bad_files")
-    changes: dict[str, Any] = {
-        "dataset": dataset,
-        "protocol": trained.protocol if known else DATASETS[dataset].protocols[0],
-        "data_dir": trained.data_dir if dataset == trained.dataset else "",
-        "horizon": model.horizon,
-        **_lengths(values.protocol),
-        **{name: values[name].value for name in names if values[name].present},
-    }
+    given = given_settings(TrainingConfig, values)
+    dataset = given.get("dataset", trained.dataset)
+    changes: dict[str, Any] = {"dataset": dataset, "horizon": model.horizon}
+    if dataset != trained.dataset:
+        protocols = DATASETS[dataset].protocols
+        known = trained.protocol in protocols
+        changes["protocol"] = trained.protocol if known else protocols[0]
+        changes["data_dir"] = ""
+        changes["fps"] = (dataset in FOOTAGE and FOOTAGE[dataset].fps) or trained.fps
+    if values.protocol or dataset != trained.dataset:
+        changes["window_stride"] = 0
+    changes |= protocol_lengths(values.protocol) | given
     config = dataclasses.replace(trained, **changes)
     if values.data_file is not None:
         return config
-    cut = config.cut().suited_to_model(model.image_shape, model.value_range)
-    return with_footage(config, cut)
-
-
-def _lengths(protocol: str | None) -> dict[str, int]:
-    """The lengths that a published protocol of real video fixes, where one is asked for."""
-    if protocol not in VIDEO_PROTOCOLS:
-        return {}
-    fixed = VIDEO_PROTOCOLS[protocol]
-    return {"context_frames": fixed.context_frames, "horizon": fixed.horizon}
+    return with_footage(config, config.cut().suited_to_model(model.image_shape, model.value_range))
 
 
 def _frames(values: flags.FlagValues, config: TrainingConfig) -> tuple[tf.data.Dataset, str]:

@@ -17,7 +17,7 @@ from iprnn_tf.data.footage import Cut
 from iprnn_tf.data.preparation import Preparation
 from iprnn_tf.data.prepared import INDEX, PreparedVideo
 from iprnn_tf.data.recordings import Video
-from trainers.settings import setting
+from trainers.settings import check_settings, setting
 
 CACHE = Path("runs") / "prepared"
 
@@ -29,9 +29,11 @@ class FootageSettings:
     dataset: str = setting("mnist", "What to train on.", choices=tuple(DATASETS))
     data_dir: str = setting("", "Folder of videos, or what trainers.prepare made of them.")
     image_size: str = setting(
-        "", "HxW to scale and cut frames to; by default 128x160, or their own if smaller."
+        "", "HxW to scale and cut frames to; by default their own, at most 128x160."
     )
-    grey: bool = setting(False, "Turn colour into grey.")
+    channels: int = setting(
+        0, "1 for grey, 3 for colour; 0 for the videos' own.", choices=(0, 1, 3)
+    )
     fps: float = setting(
         0.0, "Frames a second to take, by time stamps; 0 for all.", minimum=0.0, maximum=1000.0
     )
@@ -42,6 +44,10 @@ class FootageSettings:
         "", "low,high of arrays in other units than bytes or [0, 1], such as 0,70 for radar."
     )
     skip_bad_files: bool = setting(False, "Go on where a video can't be read, and list it.")
+
+    def __post_init__(self) -> None:
+        check_settings(self)
+        self.cut()  # So that a size or range of another form is refused at once.
 
     @property
     def limits(self) -> tuple[float, float] | None:
@@ -72,7 +78,7 @@ class FootageSettings:
         """
         return Cut(
             image_size=_image_size(self.image_size),
-            channels=1 if self.grey else None,
+            channels=self.channels or None,
             value_range=self.limits,
             fps=self.fps or None,
             source_fps=self.source_fps or None,
@@ -117,9 +123,10 @@ def with_footage(config: Config, cut: Cut | None = None) -> Config:
     limits = ready.settings["cut"]["value_range"]
     return dataclasses.replace(
         config,
-        data_dir=str(ready.folder),
+        data_dir=str(ready.folder.resolve()),
         image_size=f"{height}x{width}",
-        value_range=",".join(f"{limit:g}" for limit in limits or ()),
+        value_range=",".join(map(repr, limits or ())),
+        fps=ready.settings["cut"]["fps"] or 0.0,
     )
 
 
@@ -148,20 +155,20 @@ def prepared(dataset: str, data_dir: str, cut: Cut, skip_bad_files: bool = False
         skip_bad_files: whether to go on where one can't be read.
 
     Raises:
-        ValueError: if there are no videos, one can't be read, or a prepared folder is of
-            another kind than `cut` asks for.
+        ValueError: if there are no videos, one can't be read, or a prepared folder is damaged,
+            or of another kind than was asked for.
     """
-    if (Path(data_dir) / INDEX).is_file():
+    if is_prepared(data_dir):
         ready = PreparedVideo.read(data_dir)
-        _check_same(ready, cut)
+        _check_same(ready, dataset, cut)
+        ready.check()
         return ready
     videos = find(dataset, data_dir)
     cut = FOOTAGE[dataset].cut(cut)
-    wanted = json.dumps([dataset, cut.as_dict(), _contents(Path(data_dir)), skip_bad_files])
-    folder = CACHE / f"{dataset}-{hashlib.sha256(wanted.encode()).hexdigest()[:12]}"
-    if (folder / INDEX).is_file():
-        return PreparedVideo.read(folder)
-    print(f"Preparing {len(videos):,} videos in {folder}, once.")
+    states = [(video.name, video.state()) for video in videos]
+    key = json.dumps([dataset, cut.as_dict(), str(Path(data_dir).resolve()), states])
+    folder = CACHE / f"{dataset}-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
+    print(f"{'Checking' if is_prepared(folder) else 'Preparing'} {folder}")
     return prepare(dataset, videos, cut, folder, skip_bad_files)
 
 
@@ -172,19 +179,37 @@ def prepare(
     progress = _Progress(len(videos))
     split = FOOTAGE[dataset].split
     try:
-        ready = Preparation(videos, cut, split, folder, skip_bad_files).run(progress.add)
+        preparation = Preparation(videos, cut, split, folder, dataset, skip_bad_files)
+        ready = preparation.run(progress.add)
     finally:
         progress.end()
-    if ready.skipped:
-        print(f"Skipped {len(ready.skipped):,} of {len(videos):,} videos:")
-        for name, reason in ready.skipped.items():
-            print(f"  {name}: {' '.join(reason.split())}")
+    print_skipped(ready)
     return ready
 
 
-def _check_same(ready: PreparedVideo, cut: Cut) -> None:
+def print_skipped(ready: PreparedVideo) -> None:
+    """Names the videos that were left out, if any."""
+    if ready.skipped:
+        print(f"Videos that were skipped: {len(ready.skipped):,}")
+        for name, reason in ready.skipped.items():
+            print(f"  {name}: {' '.join(reason.split())}")
+
+
+def is_prepared(folder: str | Path) -> bool:
+    """Whether this is a folder of prepared video, rather than of videos."""
+    return bool(folder) and (Path(folder) / INDEX).is_file()
+
+
+def _check_same(ready: PreparedVideo, dataset: str, cut: Cut) -> None:
     """Refuses settings that a prepared folder can't follow any more."""
-    has = ready.settings["cut"]
+    if ready.settings["dataset"] != dataset:
+        raise ValueError(
+            "Prepared video belongs to one data set. Received: "
+            f"--dataset={dataset} with {ready.folder}, which was prepared as "
+            f"{ready.settings['dataset']}. Give --dataset={ready.settings['dataset']}."
+        )
+    has = ready.settings["cut"] | {"image_size": ready.settings["frame_shape"][:2]}
+    has["channels"] = ready.settings["frame_shape"][2]
     asked = {name: value for name, value in cut.as_dict().items() if value is not None}
     different = [name for name, value in asked.items() if has[name] != value]
     if different:
@@ -194,13 +219,6 @@ def _check_same(ready: PreparedVideo, cut: Cut) -> None:
             f"where {', '.join(f'{name} is {has[name]}' for name in different)}. Leave them out, "
             "or give the folder of the videos themselves."
         )
-
-
-def _contents(folder: Path) -> list[tuple[str, int, int]]:
-    """Tells files that were changed from those that weren't, without reading them."""
-    files = sorted(file for file in folder.rglob("*") if file.is_file())
-    stats = [(str(file.relative_to(folder)), file.stat()) for file in files]
-    return [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats]
 
 
 class _Progress:

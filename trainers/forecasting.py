@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
+from iprnn_tf.data.shaping import as_floats
 from iprnn_tf.models import VideoPredictor
 from programs.media import Forecast
 from trainers.precision import compiles_by_default
@@ -102,7 +103,7 @@ class Forecaster:
         """
         first = self._schedule.context_frames
         for start, window in self._schedule.windows(frames, name):
-            window = _floats(window)
+            window = as_floats(window)
             context, known = window[:first], window[first:]
             targets = np.full((self._schedule.horizon, *window.shape[1:]), np.nan, np.float32)
             targets[: len(known)] = known
@@ -111,7 +112,3 @@ class Forecaster:
     def _predict(self, context: np.ndarray) -> np.ndarray:
         predictions: np.ndarray = self._model.predict_on_batch(context[None])
         return predictions[0]
-
-
-def _floats(frames: np.ndarray) -> np.ndarray:
-    return np.divide(frames, 255.0, dtype=np.float32) if frames.dtype == np.uint8 else frames

@@ -11,12 +11,12 @@ from iprnn_tf.metrics import FrameMetric, standard_metrics
 from programs.media import Forecast
 from trainers.results import Row
 
-BASELINE = "CopyLastFrame"
+BASELINES = ("CopyLastFrame", "BlackFrames")
 SSIM_SIDE = 7  # Smaller frames have no structural similarity.
 
 
 class LeadTimeErrors:
-    """Streams forecasts past, and measures the model beside copying the last frame.
+    """Streams forecasts past, and measures the model beside the trivial baselines.
 
     A forecast counts for the lead times whose truth is known. Predictions are clipped to [0, 1].
 
@@ -69,7 +69,8 @@ class LeadTimeErrors:
         targets = forecast.targets[:known]
         predictions = {
             self._name: forecast.predictions[:known],
-            BASELINE: np.broadcast_to(forecast.context[-1], targets.shape),
+            BASELINES[0]: np.broadcast_to(forecast.context[-1], targets.shape),
+            BASELINES[1]: np.zeros_like(targets),
         }
         for name, frames in predictions.items():
             self._measure(name, targets, frames)
@@ -78,7 +79,7 @@ class LeadTimeErrors:
         fits = min(forecast.context.shape[1:3]) >= SSIM_SIDE
         self._metrics = standard_metrics(self._horizon, ["skimage"] if fits else [])
         shape = (len(self._metrics), self._horizon)
-        self._totals = {name: np.zeros(shape) for name in (self._name, BASELINE)}
+        self._totals = {name: np.zeros(shape) for name in (self._name, *BASELINES)}
 
     def _measure(self, name: str, targets: np.ndarray, predictions: np.ndarray) -> None:
         pair = [ops.convert_to_tensor(frames[None]) for frames in (targets, predictions)]

@@ -13,7 +13,8 @@ The suffix of --output says what is written: .gif or .mp4 an animation, the trut
 the prediction on the right (GIFs are held in memory: long videos are for .mp4); .png filmstrips of
 the first ten forecasts, context, truth, prediction and difference; .npy all predictions,
 (forecasts, K, H, W, C), in the units of the data. Beside it lie a curve of the error over lead
-time (.error.png) and the numbers (.json), of the model and of copying the last frame.
+time (.error.png) and the numbers (.error.json), of the model, of copying the last frame and of
+black ones. Frames are taken as often as in training, where the input has time stamps.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from pathlib import Path
 import keras
 from absl import flags
 
+from iprnn_tf.data import FOOTAGE
 from iprnn_tf.data.footage import Cut
 from iprnn_tf.data.recordings import Video, size_of
 from iprnn_tf.data.videos import open_videos
@@ -40,6 +42,9 @@ from trainers.forecasting import Forecaster, Schedule
 from trainers.lead_times import LeadTimeErrors
 from trainers.prediction_report import write_report
 from trainers.run_directory import config_of
+from trainers.settings import define_flags, given_settings
+
+_SETTINGS = ("fps", "source_fps", "value_range")
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -48,11 +53,13 @@ def main(arguments: Sequence[str]) -> None:
     source = sources.from_flags(values)
     _check_files(values)
     videos = open_videos(values.input)
-    cut = _given_cut(values)
+    cut = FootageSettings(**given_settings(FootageSettings, values)).cut()
     model = load_model(source)
     _check_drawable(values.output, model)
-    schedule = _schedule(values, source, model)
-    cut = _fitted(cut, model)
+    trained = config_of(source) or TrainingConfig()
+    schedule = _schedule(values, trained, model)
+    cut = _fitted(_at_trained_rate(cut, trained, videos), model)
+    print(f"Predicting {values.input}")
     forecaster, errors = Forecaster(model, schedule), LeadTimeErrors(_name(model), schedule.horizon)
     forecasts = itertools.islice(_forecasts(forecaster, videos, cut), values.forecasts)
     write_forecasts(
@@ -95,24 +102,7 @@ def _define_flags(values: flags.FlagValues) -> None:
     )
     define_integer("start", 0, "First frame that is seen.", 0, flag_values=values)
     define_integer("forecasts", None, "At most so many, by default all.", 1, flag_values=values)
-    _define_frame_flags(values)
-
-
-def _define_frame_flags(values: flags.FlagValues) -> None:
-    flags.DEFINE_float(
-        "fps", 0.0, "Frames a second to take; 0 for every frame.", 0.0, 1000.0, flag_values=values
-    )
-    flags.DEFINE_float(
-        "source_fps",
-        0.0,
-        "Frames a second of an input without time stamps.",
-        lower_bound=0.0,
-        upper_bound=100000.0,
-        flag_values=values,
-    )
-    flags.DEFINE_string(
-        "value_range", "", "low,high of the data's units, by default the model's.", values
-    )
+    define_flags(FootageSettings, values, _SETTINGS)
     flags.DEFINE_float(
         "frames_per_second",
         FRAMES_PER_SECOND,
@@ -145,25 +135,22 @@ def _check_drawable(output: str, model: VideoPredictor) -> None:
         )
 
 
-def _given_cut(values: flags.FlagValues) -> Cut:
-    return FootageSettings(
-        fps=values.fps, source_fps=values.source_fps, value_range=values.value_range
-    ).cut()
-
-
 def _fitted(cut: Cut, model: VideoPredictor) -> Cut:
     """Takes frames as the model wants them; sides that it leaves open are the frames' own."""
-    height, width, channels = model.image_shape
-    return dataclasses.replace(
-        cut,
-        image_size=(height, width) if height and width else None,
-        channels=channels if channels in (1, 3) else None,
-        value_range=cut.value_range or model.value_range,
-    )
+    return cut.suited_to_model(model.image_shape, cut.value_range or model.value_range)
 
 
-def _schedule(values: flags.FlagValues, source: str, model: VideoPredictor) -> Schedule:
-    trained = config_of(source) or TrainingConfig()
+def _at_trained_rate(cut: Cut, trained: TrainingConfig, videos: list[Video]) -> Cut:
+    """Takes frames as often as in training, where that is known and the input has time stamps."""
+    footage = FOOTAGE.get(trained.dataset)
+    fps = trained.fps or (footage and footage.recorded_fps)
+    if cut.fps or not fps or next(videos[0].frames()).seconds is None:
+        return cut
+    print(f"Frames are taken {fps:g} times a second, as in training (--fps).")
+    return dataclasses.replace(cut, fps=fps)
+
+
+def _schedule(values: flags.FlagValues, trained: TrainingConfig, model: VideoPredictor) -> Schedule:
     horizon = values.horizon or model.horizon
     return Schedule(
         context_frames=values.context_frames or trained.context_frames,

@@ -19,8 +19,8 @@ def write_report(output: Path, facts: dict[str, Any], errors: LeadTimeErrors) ->
     """Writes the numbers and the curve beside the predictions.
 
     Args:
-        output: where the predictions are: `out.gif` gets `out.json` and `out.error.png`. Where
-            there was no truth there is no curve.
+        output: where the predictions are: `out.gif` gets `out.error.json` and `out.error.png`.
+            Where there was no truth there is no curve.
         facts: how the forecasts were made; `input` and `context_frames` are among them.
         errors: of all of them.
 
@@ -31,7 +31,7 @@ def write_report(output: Path, facts: dict[str, Any], errors: LeadTimeErrors) ->
         OSError: if a file can't be written.
     """
     rows, counts = errors.rows(), [int(count) for count in errors.counts]
-    numbers, curve = output.with_suffix(".json"), output.with_suffix(".error.png")
+    numbers, curve = output.with_suffix(".error.json"), output.with_suffix(".error.png")
     content = {
         **facts,
         "forecasts": errors.forecasts,

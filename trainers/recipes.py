@@ -7,6 +7,7 @@ import dataclasses
 from absl import flags
 
 from iprnn_tf.data import DATASETS
+from iprnn_tf.data.video_protocols import VIDEO_PROTOCOLS
 from trainers.config import TrainingConfig
 from trainers.settings import given_settings
 
@@ -62,7 +63,18 @@ def resolve(name: str, values: flags.FlagValues) -> TrainingConfig:
         given["encoder_filters"] = None  # They follow --filters.
     if given.get("dataset") in DATASETS and "protocol" not in given:
         given["protocol"] = _default_protocol(CONFIGS[name], given["dataset"])
-    return dataclasses.replace(CONFIGS[name], **given)
+    lengths = protocol_lengths(given.get("protocol"))
+    if given.get("protocol") == CONFIGS[name].protocol:
+        lengths = {}  # The recipe knows better: the paper trains on the next frame alone.
+    return dataclasses.replace(CONFIGS[name], **{**lengths, **given})
+
+
+def protocol_lengths(protocol: str | None) -> dict[str, int]:
+    """Returns the lengths that a published protocol of real video fixes, as settings."""
+    if protocol not in VIDEO_PROTOCOLS:
+        return {}
+    fixed = VIDEO_PROTOCOLS[protocol]
+    return {"context_frames": fixed.context_frames, "horizon": fixed.horizon}
 
 
 def _default_protocol(config: TrainingConfig, dataset: str) -> str:

@@ -107,7 +107,9 @@ def _training(run: RunDirectory, config: TrainingConfig) -> dict[str, Any]:
             f"Finish it: python -m trainers.train --resume={run.path}"
         ) from error
     made = json.loads(run.config_file.read_text())
-    return {**measured, **made, "config": dataclasses.asdict(config)}
+    # Where the videos lie on this machine is nobody's business.
+    settings = dataclasses.asdict(config) | {"data_dir": Path(config.data_dir).name}
+    return {**measured, **made, "config": settings}
 
 
 def _results(model: VideoPredictor, config: TrainingConfig, name: str) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Collection
 from typing import Any
 
 from absl import flags
@@ -30,11 +31,20 @@ def check_settings(config: Any) -> None:
             )
 
 
-def define_flags(settings: type, values: flags.FlagValues) -> None:
-    """Defines a flag for each setting; one that isn't given keeps the configuration's value."""
+def define_flags(
+    settings: type, values: flags.FlagValues, only: Collection[str] | None = None
+) -> None:
+    """Defines a flag for each setting; one that isn't given keeps the configuration's value.
+
+    Args:
+        settings: a dataclass whose fields are settings.
+        values: what to define the flags on.
+        only: names of the settings that get a flag; by default all.
+    """
     for field in dataclasses.fields(settings):
-        text = f"{field.metadata['help']} {_rule(field)}".strip()
-        _definition(field)(field.name, None, text, flag_values=values)
+        if only is None or field.name in only:
+            text = f"{field.metadata['help']} {_rule(field)}".strip()
+            _definition(field)(field.name, None, text, flag_values=values)
 
 
 def given_settings(settings: type, values: flags.FlagValues) -> dict[str, Any]:
@@ -46,7 +56,7 @@ def given_settings(settings: type, values: flags.FlagValues) -> dict[str, Any]:
     return {
         field.name: _value(field, values[field.name].value)
         for field in dataclasses.fields(settings)
-        if values[field.name].value is not None
+        if field.name in values and values[field.name].value is not None
     }
 
 
@@ -60,7 +70,7 @@ def _allows(field: dataclasses.Field[Any], value: Any) -> bool:
 def _rule(field: dataclasses.Field[Any]) -> str:
     rule = field.metadata
     if "choices" in rule:
-        return f"One of {', '.join(rule['choices'])}."
+        return f"One of {', '.join(map(str, rule['choices']))}."
     if "minimum" in rule:
         return f"From {rule['minimum']} to {rule['maximum']}."
     return ""

@@ -25,7 +25,7 @@ from keras import ops
 
 from iprnn_tf.data import FOOTAGE, VideoWindows
 from iprnn_tf.data.digits import SPLITS
-from iprnn_tf.data.prepared import summary
+from iprnn_tf.data.prepared import PreparedVideo, summary
 from iprnn_tf.data.windows import evaluation_batches
 from iprnn_tf.models import VideoPredictor, load_model
 from iprnn_tf.visualization import animation, save_gif
@@ -35,7 +35,7 @@ from trainers import results
 from trainers.callbacks import BestModel, Filmstrips, StopOnNonFiniteLoss, TrainingState
 from trainers.config import TrainingConfig
 from trainers.fitting import compiled_model, start_from, steps_in, training_batches
-from trainers.footage import with_footage
+from trainers.footage import print_skipped, with_footage
 from trainers.precision import fastest_precision, has_gpu
 from trainers.recipes import CONFIGS, resolve
 from trainers.run_directory import RunDirectory
@@ -55,6 +55,7 @@ def main(arguments: Sequence[str]) -> None:
         config = resolve(name, values)
         run = RunDirectory(Path(values.output or _new_path(f"{config.dataset}-{name}")))
         run.check_new()
+        _check_length(values)
         config = with_footage(config)
         _print_splits(config)
         config = _suited_to_this_machine(config, values)
@@ -106,7 +107,7 @@ def _print_splits(config: TrainingConfig) -> None:
             data.frames(split)
 
 
-def _suited_to_this_machine(config: TrainingConfig, values: flags.FlagValues) -> TrainingConfig:
+def _check_length(values: flags.FlagValues) -> None:
     minutes = values.max_minutes
     if minutes is not None and not 0 < minutes < float("inf"):
         raise ValueError(
@@ -117,11 +118,14 @@ def _suited_to_this_machine(config: TrainingConfig, values: flags.FlagValues) ->
             "--steps and --max_minutes both fix the length of the run. "
             f"Received: --steps={values.steps} --max_minutes={minutes}. Give one of them."
         )
+
+
+def _suited_to_this_machine(config: TrainingConfig, values: flags.FlagValues) -> TrainingConfig:
     if config.mixed_precision == "auto":
         config = dataclasses.replace(config, mixed_precision=fastest_precision())
         print(f"--mixed_precision=auto: {config.mixed_precision} suits this machine.")
-    if minutes is not None:
-        config = dataclasses.replace(config, steps=steps_in(config, minutes * 60))
+    if values.max_minutes is not None:
+        config = dataclasses.replace(config, steps=steps_in(config, values.max_minutes * 60))
     return config.in_whole_epochs()
 
 
@@ -132,7 +136,7 @@ def _config_to_resume(run: RunDirectory, values: flags.FlagValues) -> TrainingCo
             "A resumed run keeps its settings. Received: --resume with "
             f"{', '.join(f'--{name}' for name in given)}. Leave them out, or start a new run."
         )
-    return run.read_config()
+    return with_footage(run.read_config())
 
 
 def _new_path(name: str) -> Path:
@@ -225,12 +229,15 @@ def report(config: TrainingConfig, run: RunDirectory, seconds: float) -> None:
         f"Curves and filmstrips: tensorboard --logdir {run.path}\n"
         f"Next: {_next_command(config, run)}"
     )
+    if config.dataset in FOOTAGE:
+        print_skipped(PreparedVideo.read(config.data_dir))
 
 
 def _next_command(config: TrainingConfig, run: RunDirectory) -> str:
-    if config.dataset in FOOTAGE:
+    if config.dataset in FOOTAGE and config.horizon > 1:
         return f"python -m trainers.predict --model={run.path} --input=CLIP --output=prediction.gif"
-    return f"python -m trainers.evaluate --model={run.path}"
+    further = " --horizon=10" if config.horizon == 1 else ""  # Trained on the next frame alone.
+    return f"python -m trainers.evaluate --model={run.path}{further}"
 
 
 def save_animation(model: VideoPredictor, config: TrainingConfig, run: RunDirectory) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import threading
 import tokenize
 import zipfile
 import zlib
@@ -34,6 +35,7 @@ _ERRORS = (
     zipfile.BadZipFile,
     zlib.error,
 )
+_loading = threading.Lock()
 _Opener = Callable[[], AbstractContextManager[Any]]  # Gives an array, or a data set in a file.
 
 
@@ -114,9 +116,9 @@ def _videos(
             "array[..., None] makes grey of (N, T, H, W)."
         )
     if not many:
-        return [Video(name, functools.partial(_read, path, opened, ()))]
+        return [Video(name, functools.partial(_read, path, opened, ()), [path])]
     return [
-        Video(f"{name}[{index}]", functools.partial(_read, path, opened, (index,)))
+        Video(f"{name}[{index}]", functools.partial(_read, path, opened, (index,)), [path])
         for index in range(shape[0])
     ]
 
@@ -132,7 +134,9 @@ def _read(path: Path, opened: _Opener, index: tuple[int, ...]) -> Iterator[Frame
 
 @contextmanager
 def _member(path: Path, key: str, changed: int) -> Iterator[np.ndarray]:
-    yield _loaded(path, key, changed)
+    with _loading:  # Else threads that want the same array would all read it.
+        array = _loaded(path, key, changed)
+    yield array
 
 
 @functools.lru_cache(maxsize=1)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from iprnn_tf.data.footage import PAPER_SIZE, Footage
-from iprnn_tf.data.recordings import Video
+from iprnn_tf.data.recordings import Video, in_natural_order
 from iprnn_tf.data.videos import find_videos
 
 FRAMES_PER_SECOND = 10.0  # Of the papers; recorded are 30.
@@ -33,11 +33,11 @@ def find_recordings(folder: Path) -> list[Video]:
 def recordings(videos: Iterable[Video]) -> list[Video]:
     """Returns those of the videos that are the data set's, the original before a copy."""
     found: dict[tuple[str, ...], Video] = {}
-    for video in sorted(videos, key=lambda video: video.name.lower()):  # .avi before .seq.
+    for video in sorted(videos, key=lambda video: video.name[-4:].lower()):  # .avi before .seq.
         match = _RECORDING.search(video.name)
         if match:
             found[match.groups()] = video
-    return list(found.values())
+    return sorted(found.values(), key=lambda video: in_natural_order(video.name))
 
 
 def split_of(name: str) -> str:

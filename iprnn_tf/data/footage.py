@@ -50,19 +50,14 @@ class Cut:
             raise ValueError(f"{video.name}: {error}") from error
 
     def suited_to(self, frame: np.ndarray) -> Cut:
-        """Returns the same with all that was left open as in a first frame `(H, W, C)`.
+        """Returns the same with a size, where a first frame `(H, W, C)` is too large for its own.
 
-        Frames larger than the paper's 128 x 160 are brought down to it where no size is given:
-        a model of full-size video would fit no memory.
+        Where no size is given, sides longer than those of the paper's 128 x 160 are brought down
+        to them: a model of full-size video would fit no memory.
         """
-        size = frame.shape[:2]
-        if size[0] > PAPER_SIZE[0] or size[1] > PAPER_SIZE[1]:
-            size = PAPER_SIZE
-        return dataclasses.replace(
-            self,
-            image_size=self.image_size or (size[0], size[1]),
-            channels=self.channels or (frame.shape[2] if frame.shape[2] in (1, 3) else None),
-        )
+        smaller = (min(frame.shape[0], PAPER_SIZE[0]), min(frame.shape[1], PAPER_SIZE[1]))
+        own = None if smaller == frame.shape[:2] else smaller
+        return dataclasses.replace(self, image_size=self.image_size or own)
 
     def suited_to_model(
         self,
@@ -93,7 +88,7 @@ class Cut:
 
 def at_rate(video: Video, fps: float) -> Video:
     """Returns a recording that has a frame every 1 / fps seconds."""
-    return Video(video.name, lambda: resampled(video.frames(), fps))
+    return dataclasses.replace(video, frames=lambda: resampled(video.frames(), fps))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,12 +101,14 @@ class Footage:
             cut in three, over time.
         image_size: (H, W) that its papers use, or None.
         fps: frames a second that its papers use, or None for all.
+        recorded_fps: frames a second of the data where all are used, or None where that differs.
     """
 
     find: Callable[[Path], list[Video]]
     split: Callable[[Sequence[str]], dict[str, str]]
     image_size: tuple[int, int] | None = None
     fps: float | None = None
+    recorded_fps: float | None = None
 
     def cut(self, given: Cut) -> Cut:
         """Returns how its frames are taken: as given, else as its papers do."""

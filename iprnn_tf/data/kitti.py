@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from iprnn_tf.data import caltech_pedestrian
 from iprnn_tf.data.footage import PAPER_SIZE, Footage, at_rate
@@ -40,6 +40,7 @@ DRIVES = frozenset(
     for date, numbers in dates.items()
     for number in numbers.split()
 )
+FRAMES_PER_SECOND = 10.0
 _CAMERA = re.compile(r"(?:^|/)(\d{4}_\d\d_\d\d_drive_\d{4})_[a-z]+/(image_0[23])/data$")
 
 
@@ -61,7 +62,8 @@ def find_drives(folder: Path) -> list[Video]:
         if caltech_pedestrian.split_of(video.name) == "test"
     ]
     drives: dict[str, Video] = {}
-    for video in videos:  # In the order of their names, so that camera 03 comes after 02.
+    for video in sorted(videos, key=lambda video: PurePosixPath(video.name).parts[-2:]):
+        # Camera 03 comes after 02.
         drive = _drive(video.name)
         if drive in DRIVES and not (tests and drive in TEST_DRIVES):
             drives[drive] = video
@@ -71,7 +73,7 @@ def find_drives(folder: Path) -> list[Video]:
             "and more such drives of the categories city, residential and road. "
             f"Received: {folder} with none. Unpack the drives there, with these folders."
         )
-    return [*drives.values(), *tests]
+    return [*(drives[name] for name in sorted(drives)), *tests]
 
 
 def split_by_drive(names: Sequence[str]) -> dict[str, str]:
@@ -96,4 +98,4 @@ def _drive(name: str) -> str:
     return match[1] if match else ""
 
 
-KITTI = Footage(find_drives, split_by_drive, PAPER_SIZE)
+KITTI = Footage(find_drives, split_by_drive, PAPER_SIZE, recorded_fps=FRAMES_PER_SECOND)

@@ -67,7 +67,7 @@ def open_sequence(path: Path, name: str) -> list[Video]:
             _read_header(file)
     except (OSError, ValueError) as error:
         raise _unreadable(path, error) from error
-    return [Video(name, functools.partial(_read, path))]
+    return [Video(name, functools.partial(_read, path), [path])]
 
 
 def _read(path: Path) -> Iterator[Frame]:

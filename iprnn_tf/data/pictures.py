@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import struct
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -51,12 +51,13 @@ def open_pictures(folder: Path, names: Sequence[str], name: str) -> Video:
         names: of the files, in any order.
         name: of the recording.
     """
-    return Video(name, functools.partial(_read_folder, folder, names))
+    files = [folder / name for name in sorted(names, key=in_natural_order)]
+    return Video(name, functools.partial(_read_folder, folder, files), files)
 
 
 def open_animation(path: Path, name: str) -> list[Video]:
     """Opens a GIF, in RGB; every stored frame is one, and its durations are the time."""
-    return [Video(name, functools.partial(_read_animation, path))]
+    return [Video(name, functools.partial(_read_animation, path), [path])]
 
 
 def decoded(
@@ -104,8 +105,7 @@ def _pictures_in(folder: Path) -> list[str]:
     return pictures
 
 
-def _read_folder(folder: Path, names: Collection[str]) -> Iterator[Frame]:
-    files = [folder / name for name in sorted(names, key=in_natural_order)]
+def _read_folder(folder: Path, files: Sequence[Path]) -> Iterator[Frame]:
     times = _kitti_times(folder, len(files))
     first: tuple[int, ...] = ()
     for file, seconds in zip(files, times, strict=True):

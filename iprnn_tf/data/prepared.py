@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import dataclasses
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -51,6 +53,7 @@ class PreparedVideo:
         segments: which frames belong to which split.
         settings: how the frames were made, and of what.
         skipped: names of the videos that couldn't be read, with the reasons.
+        shards: size and SHA-256 of each file.
     """
 
     folder: Path
@@ -58,6 +61,7 @@ class PreparedVideo:
     segments: tuple[Segment, ...]
     settings: dict[str, Any]
     skipped: dict[str, str]
+    shards: dict[str, dict[str, Any]]
 
     @classmethod
     def read(cls, folder: str | Path) -> PreparedVideo:
@@ -69,28 +73,42 @@ class PreparedVideo:
         folder = Path(folder)
         try:
             index = json.loads((folder / INDEX).read_text())
-            shape, dtype = index["frame_shape"], index["dtype"]
+            height, width, channels = index["settings"]["frame_shape"]
             prepared = cls(
                 folder,
-                FrameRecords((shape[0], shape[1], shape[2]), dtype),
+                FrameRecords((height, width, channels), index["settings"]["dtype"]),
                 tuple(Segment(**segment) for segment in index["segments"]),
                 index["settings"],
                 index["skipped"],
+                index["shards"],
             )
-            sizes = {name: shard["bytes"] for name, shard in index["shards"].items()}
-            wrong = [name for name, size in sizes.items() if _size(folder / name) != size]
-        except (OSError, KeyError, TypeError, ValueError, IndexError) as error:
+            wrong = [
+                name
+                for name, shard in prepared.shards.items()
+                if _size(folder / name) != shard["bytes"]
+            ]
+        except (OSError, KeyError, TypeError, ValueError) as error:
             raise ValueError(
                 f"Prepared video is a folder that trainers.prepare wrote, with an {INDEX}. "
                 f"Received: {folder} ({type(error).__name__}: {error}). Prepare it: "
                 "python -m trainers.prepare --dataset=video --data_dir=... --output=..."
             ) from error
         if wrong:
-            raise ValueError(
-                f"The files of prepared video must be whole. Received: {folder}, where "
-                f"{', '.join(wrong)} is missing or cut. Prepare it again: what is whole is kept."
-            )
+            raise _damaged(folder, wrong, "missing or cut")
         return prepared
+
+    def check(self) -> None:
+        """Reads all files and compares them with their checksums.
+
+        Raises:
+            ValueError: if one is damaged.
+        """
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            digests = pool.map(lambda name: digest_of(self.folder / name), self.shards)
+            found = dict(zip(self.shards, digests, strict=True))
+        wrong = [name for name, shard in self.shards.items() if found[name] != shard["sha256"]]
+        if wrong:
+            raise _damaged(self.folder, wrong, "damaged")
 
     def frames(self, split: str) -> int:
         """Returns how many frames a split has."""
@@ -209,6 +227,20 @@ def _protocol(name: str) -> VideoProtocol:
             f"Received: protocol={name!r}. The paper's is 'paper'."
         )
     return VIDEO_PROTOCOLS[name]
+
+
+def digest_of(file: Path) -> str:
+    """Returns the SHA-256 of a file."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _damaged(folder: Path, files: list[str], how: str) -> ValueError:
+    return ValueError(
+        f"The files of prepared video must be whole. Received: {folder}, where "
+        f"{', '.join(files)} is {how}. Prepare it again, with the same command: what is whole is "
+        "kept."
+    )
 
 
 def _size(path: Path) -> int | None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -32,10 +34,30 @@ class Video:
             forward slashes.
         frames: reads from the start, one frame at a time, at constant memory; every call starts
             anew. Raises ValueError, which names the file, where it can't be read.
+        files: what it is read from.
     """
 
     name: str
     frames: Callable[[], Iterator[Frame]]
+    files: Sequence[Path] = ()
+
+    def state(self) -> str:
+        """Returns a text that changes when one of the files does, without reading them.
+
+        Raises:
+            ValueError: if a file isn't there any more.
+        """
+        digest = hashlib.sha256()
+        for file in self.files:
+            try:
+                stat = file.stat()
+            except OSError as error:
+                raise ValueError(
+                    f"The files of a video must be there. Received: {file} ({error.strerror}). "
+                    "Was it moved, or a disk taken away?"
+                ) from error
+            digest.update(f"{file.name} {stat.st_size} {stat.st_mtime_ns}\n".encode())
+        return digest.hexdigest()[:16]
 
 
 def in_natural_order(name: str) -> list[tuple[int, str]]:

@@ -11,6 +11,7 @@ from PIL import Image
 from iprnn_tf.data.recordings import Frame, size_of
 
 _GREEN, _BLUE = 0.587, 0.114  # Weights of ITU-R BT.601 for grey; red has the rest.
+_LONGEST_FRAME = 600.0  # Seconds. It would be repeated without an end where a clock jumps.
 _SLACK = 1e-6  # Seconds: time stamps closer than this to the middle are as near to both sides.
 _SHORT_FLOATS = (np.float16, np.float32)
 
@@ -34,7 +35,7 @@ def resampled(
 
     Raises:
         ValueError: if a rate isn't positive, time stamps are missing without `source_fps`, or
-            they don't grow.
+            they don't grow, or jump by more than ten minutes.
     """
     for name, rate in (("fps", fps), ("source_fps", source_fps)):
         if rate is not None and not 0 < rate < float("inf"):
@@ -79,6 +80,12 @@ def _timed(frames: Iterable[Frame], source_fps: float | None) -> Iterator[tuple[
                 "The time stamps of a video must grow. Received: "
                 f"{time} s after {latest} s, at frame {index}. Leave --fps out."
             )
+        if index and time - latest > _LONGEST_FRAME:
+            raise ValueError(
+                "No frame of a video lasts longer than ten minutes. Received: time stamps of "
+                f"{latest:.3f} s and then {time:.3f} s, at frame {index}: a clock was set. "
+                "Leave --fps out, or cut the video there."
+            )
         latest = time
         yield time, pixels
 
@@ -91,6 +98,11 @@ def _told(index: int, source_fps: float | None) -> float:
             "--source_fps, or leave --fps out."
         )
     return index / source_fps
+
+
+def as_floats(frames: np.ndarray) -> np.ndarray:
+    """Returns float32 in [0, 1] of bytes; what isn't bytes stays as it is."""
+    return np.divide(frames, 255.0, dtype=np.float32) if frames.dtype == np.uint8 else frames
 
 
 @dataclasses.dataclass(frozen=True)

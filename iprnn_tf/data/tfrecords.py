@@ -51,21 +51,26 @@ class FrameRecords:
             source: where they come from, for people.
 
         Raises:
-            ValueError: if a frame is of another size than this layout's.
+            ValueError: if a frame has another shape, or is bytes where others aren't.
             OSError: if the file can't be written.
         """
         count = 0
         with tf.io.TFRecordWriter(str(path)) as writer:
             for frame in frames:
-                if frame.shape != self.shape:
-                    raise ValueError(
-                        f"Frames of a data set have one size, (H, W, C). Received: {source} with "
-                        f"{frame.shape}, others have {self.shape}. Give --image_size=HxW, or "
-                        "keep it apart."
-                    )
+                self._check(frame, source)
                 writer.write(_example(as_integers(frame, self.dtype)))
                 count += 1
         return count
+
+    def _check(self, frame: np.ndarray, source: str) -> None:
+        is_bytes = self.dtype == "uint8"
+        if frame.shape != self.shape or (frame.dtype == np.uint8) != is_bytes:
+            raise ValueError(
+                "Frames of a data set have one shape (H, W, C), and all are bytes or none. "
+                f"Received: {source} with {frame.shape} of {frame.dtype}; the first video has "
+                f"{self.shape} of {'uint8' if is_bytes else 'float32'}. Give --image_size=HxW or "
+                "--channels=3, convert it, or keep it apart."
+            )
 
     def read(self, path: Path, first: int, count: int) -> np.ndarray:
         """Returns `count` frames from frame `first` of a file on, `(count, H, W, C)`.
@@ -83,7 +88,7 @@ class FrameRecords:
 def as_integers(frame: np.ndarray, dtype: str) -> np.ndarray:
     """Returns a frame as integers: uint8 stays as it is, float in [0, 1] takes the whole range."""
     if frame.dtype == np.uint8:
-        return frame if dtype == "uint8" else frame * np.uint16(257)
+        return frame
     levels = np.iinfo(dtype).max
     return np.round(frame * np.float64(levels)).astype(dtype)
 

@@ -27,7 +27,7 @@ def open_video(path: Path, name: str) -> list[Video]:
         ValueError: if PyAV isn't installed.
     """
     import_av()
-    return [Video(name, functools.partial(_read, path))]
+    return [Video(name, functools.partial(_read, path), [path])]
 
 
 def _read(path: Path) -> Iterator[Frame]:

@@ -126,7 +126,7 @@ def _opened(reader: _Reader, path: Path, name: str) -> list[Video]:
     try:
         return reader(path, name)
     except ValueError as error:
-        return [Video(name, functools.partial(_raise, error))]
+        return [Video(name, functools.partial(_raise, error), [path])]
 
 
 def _raise(error: ValueError) -> Iterator[Frame]:

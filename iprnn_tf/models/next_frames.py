@@ -29,6 +29,12 @@ class NextFrames(VideoPredictor):
         self.built = True
 
     def rollout(self, context: Tensor, horizon: int | None = None, **kwargs: Any) -> Tensor:
+        if horizon not in (None, self.horizon) or kwargs:
+            raise ValueError(
+                "Next frames are as many as the frames that are given. Received: "
+                f"horizon={horizon}, {', '.join(kwargs) or 'nothing else'}. Roll out the predictor "
+                "itself to look further ahead."
+            )
         return rollout(self.predictor, context, 1, return_warm_up=True)
 
     def encode(self, frame: Tensor) -> tuple[Tensor, list[Tensor]]:
