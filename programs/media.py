@@ -109,7 +109,7 @@ def write_forecasts(
     Args:
         path: `.gif` or `.mp4` for an animation over the time of the video: the truth on the left,
             on the right the newest prediction; `.png` for filmstrips of the first ten; `.npy`
-            for the predictions alone, float32 `(forecasts, K, H, W, C)`.
+            for the predictions alone, float32 `(forecasts, K, H, W, C)`, clipped to the range.
         forecasts: in the order of their starts, video by video.
         frames_per_second: pace of the animation.
         value_range: what 0 and 1 stand for in an array, by default 0 and 1.
@@ -123,11 +123,16 @@ def write_forecasts(
     suffix = Path(path).suffix.lower()
     if suffix == ".npy":
         low, high = value_range or (0.0, 1.0)
-        save_arrays(path, (low + (high - low) * forecast.predictions for forecast in forecasts))
+        save_arrays(path, (_in_units(forecast, low, high) for forecast in forecasts))
     elif suffix == ".png":
         save_png(path, _strips(forecasts))
     else:
         _save_animation(path, _moments(forecasts), frames_per_second)
+
+
+def _in_units(forecast: Forecast, low: float, high: float) -> np.ndarray:
+    """The predictions, which no value leaves: there is no negative rain."""
+    return np.clip(low + (high - low) * forecast.predictions, low, high)
 
 
 def save_arrays(path: str | os.PathLike[str], arrays: Iterable[np.ndarray]) -> None:
@@ -215,8 +220,9 @@ def _moment(forecast: Forecast, time: int) -> Picture:
     if time < length:
         panels = 2 * [_panel("context", forecast.context, time)]
     else:
+        known = not np.isnan(forecast.targets[time - length]).any()
         panels = [
-            _panel("truth", forecast.targets, time - length),
+            _panel("truth" if known else "no truth", forecast.targets, time - length),
             _panel("prediction", forecast.predictions, time - length, is_prediction=True),
         ]
     return side_by_side(panels, scale=max(1, _SIDE // max(forecast.context.shape[1:3])))

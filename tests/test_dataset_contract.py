@@ -33,7 +33,6 @@ ROWS = {
     "canonical": digits(protocol="canonical"),
     "svg": digits(protocol="svg"),
     "three digits": digits(num_digits=3),
-    "one digit": digits(num_digits=1),
     "video, paper": footage("paper", (40, 40)),
     "video, prednet": footage("prednet", (10, 10)),
     "video, openstl": footage("openstl", (10, 10)),

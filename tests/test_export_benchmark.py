@@ -69,6 +69,7 @@ def test_a_form_that_fails_is_left_out_and_said(benchmarked):
     assert not (folder / "onnx").exists()
 
 
+@pytest.mark.slow
 def test_what_lies_there_already_is_used_again(benchmarked, tiny_source, saved_model, capsys):
     folder, printed = benchmarked
     assert "Exporting SavedModel" not in printed

@@ -75,7 +75,7 @@ def test_sixteen_bits_keep_what_bytes_can_and_more():
     ids=["grey", "low", "float"],
 )
 def test_a_video_of_another_kind_is_named(tmp_path, other):
-    with pytest.raises(ValueError, match=r"b with \(\d, 7, \d\).*first video has \(5, 7, 3\)"):
+    with pytest.raises(ValueError, match=r"b: .*\(\d, 7, \d\).*first video has \(5, 7, 3\)"):
         prepare(tmp_path, {"a": FRAMES, "b": other, "c": FRAMES})
 
 

@@ -48,3 +48,14 @@ def test_the_lead_time_table_has_a_column_for_each_frame():
 )
 def test_fewer_sequences_of_large_frames_are_measured_at_once(frame_shape, sequences):
     assert results.batch_size_for(frame_shape) == sequences
+
+
+def test_a_baseline_that_is_far_off_leaves_the_curves_room(tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(results, "error_curve", lambda curves, *_: drawn.append(list(curves)))
+    monkeypatch.setattr(results, "save_png", lambda *_: None)
+    for black in (30.0, 300.0):
+        errors = {"IPRNN": 10.0, "CopyLastFrame": 20.0, "BlackFrames": black}
+        rows = {name: {"mse": {"mean": e, "per_lead_time": [e, e]}} for name, e in errors.items()}
+        results.Evaluation("", 1, 1, rows).draw(tmp_path)
+    assert drawn == [["IPRNN", "CopyLastFrame", "BlackFrames"], ["IPRNN", "CopyLastFrame"]]

@@ -164,6 +164,7 @@ def test_the_program_says_where_it_lies(tiny_model_run, tmp_path, capsys):
     assert not (tmp_path / "iprnn" / "1" / EXTRAS / FILE).exists()
 
 
+@pytest.mark.slow
 def test_another_horizon_and_any_context_are_the_same_weights(
     tiny_model_run, saved_model, tmp_path
 ):

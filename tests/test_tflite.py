@@ -129,6 +129,7 @@ def test_a_file_is_read_and_run_without_tensorflow(litert_files, wide_source, tm
     np.testing.assert_allclose(np.load(files[1]), expected, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_batch_left_open_takes_any(tiny_source, tmp_path):
     save_tflite(tiny_source, tmp_path / "any.tflite", batch_size=None)
     artifact = open_artifact(tmp_path / "any.tflite")

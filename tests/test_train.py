@@ -106,6 +106,7 @@ def test_the_checkpoint_loads_where_only_the_library_is_imported(tiny_run):
     assert output.strip().splitlines()[-1] == "3"
 
 
+@pytest.mark.slow
 def test_a_finished_run_is_measured_again_but_not_trained(tiny_run, capsys):
     _, before = last_state(tiny_run)
     train.main([f"--resume={tiny_run}"])

@@ -46,7 +46,7 @@ def start_from(source: str, model: IPRNN) -> None:
         raise ValueError(
             f"--init_from needs a model of the same architecture. Received: {source}, where "
             f"{', '.join(f'{name} is {value}' for name, value in different.items())}. Set these "
-            "the same, for example --config=small, or start from another model."
+            "the same, by --config or by name, or start from another model."
         )
     model.set_weights(pretrained.get_weights())
 

@@ -191,8 +191,8 @@ def print_skipped(ready: PreparedVideo) -> None:
     """Names the videos that were left out, if any."""
     if ready.skipped:
         print(f"Videos that were skipped: {len(ready.skipped):,}")
-        for name, reason in ready.skipped.items():
-            print(f"  {name}: {' '.join(reason.split())}")
+        for reason in ready.skipped.values():
+            print(f"  {' '.join(reason.split())}")
 
 
 def is_prepared(folder: str | Path) -> bool:

@@ -51,8 +51,17 @@ def write_report(output: Path, facts: dict[str, Any], errors: LeadTimeErrors) ->
         lines += [_tables(rows, counts), f"\nError over lead time: {curve}"]
     else:
         lines.append("\nThe input ends with the context: there is no truth to compare with.")
+    if _is_beaten(rows):
+        lines.append(
+            "\nCopying the last frame is better: the model may know another kind of video."
+        )
     lines.append(f"Numbers: {numbers}\nPredictions: {output}")
     return "\n".join([*lines, f"Next: {_next(output)}"])
+
+
+def _is_beaten(rows: dict[str, Row]) -> bool:
+    own, copying, *_ = [row["mse"]["mean"] for row in rows.values()] or [0.0, 0.0]
+    return own > copying
 
 
 def _finite(curves: dict[str, list[float]]) -> dict[str, list[float]]:

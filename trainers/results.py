@@ -23,6 +23,7 @@ from programs.provenance import provenance
 from programs.tables import aligned
 from trainers.precision import compiles_by_default
 
+_FAR = 4  # Times as large an error would press the other curves onto the axis.
 BATCH_VALUES = 50 * 64 * 64  # Of the frames of one time step at once; it changes no result.
 PER_PIXEL = "_e-3"  # Behind the names of errors that are means over pixels, times 1000.
 Row = dict[str, dict[str, Any]]  # Of metrics: the mean, and the list per lead time.
@@ -81,8 +82,10 @@ class Evaluation:
         write_json(path, {**more, **self.as_dict()})
 
     def draw(self, path: Path) -> None:
-        """Draws the squared error of all predictors over lead time."""
+        """Draws the squared error over lead time, beside the baselines that are of its size."""
         curves = {name: row["mse"]["per_lead_time"] for name, row in self.rows.items()}
+        reach = _FAR * max(self.rows[name]["mse"]["mean"] for name in list(self.rows)[:2])
+        curves = {name: curve for name, curve in curves.items() if max(curve) <= reach}
         save_png(path, error_curve(curves, self.data, "squared error per frame, over lead time"))
 
 

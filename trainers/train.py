@@ -42,6 +42,7 @@ from trainers.run_directory import RunDirectory
 from trainers.settings import define_flags
 
 SHOWN_SEQUENCES = 10
+SHOWN_VIDEOS = 5
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -103,8 +104,17 @@ def _print_splits(config: TrainingConfig) -> None:
             f"{config.dataset} ({config.protocol}): frames of {height} x {width} x {channels}, "
             f"windows of {data.num_frames}.\n{aligned(summary(data))}"
         )
+        for split in SPLITS[1:]:
+            print(f"{split}: {_named(data.prepared.videos(split))}")
         for split in SPLITS:  # So that one without windows is refused before any work.
             data.frames(split)
+
+
+def _named(videos: list[str]) -> str:
+    shown = ", ".join(videos[:SHOWN_VIDEOS])
+    return (
+        shown if len(videos) <= SHOWN_VIDEOS else f"{shown} and {len(videos) - SHOWN_VIDEOS} more"
+    )
 
 
 def _check_length(values: flags.FlagValues) -> None:

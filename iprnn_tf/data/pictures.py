@@ -100,7 +100,7 @@ def _pictures_in(folder: Path) -> list[str]:
     if not pictures:
         raise ValueError(
             f"A folder that is one video holds {', '.join(SUFFIXES)} files. Received: {folder} "
-            "with none. Check the path."
+            "with none. Check the path, or name one of the videos in it."
         )
     return pictures
 

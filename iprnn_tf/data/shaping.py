@@ -169,8 +169,8 @@ class FrameShape:
         least, most = pixels.min(), pixels.max()
         if not low <= least <= most <= high:  # NaN is in no range.
             raise ValueError(
-                f"Values must be from {low:g} to {high:g}. Received: {least} to {most}. "
-                "Widen --value_range, or use numpy.clip."
+                f"Values must be from {low:g} to {high:g}. Received: {least} to {most}. Say with "
+                "--value_range=low,high which values all of the data may take, or use numpy.clip."
             )
         return low, high
 

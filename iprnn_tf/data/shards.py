@@ -114,7 +114,7 @@ class ShardWriter:
             note["videos"].append([video.name, frames])
         except ValueError as error:
             if not self.skip_bad_files:
-                raise
+                raise ValueError(f"{error} Or go on without it: --skip_bad_files.") from error
             note["skipped"].append([video.name, str(error)])
         finally:
             part.unlink(missing_ok=True)
@@ -130,7 +130,4 @@ class ShardWriter:
 
 def no_frames(video: Video) -> ValueError:
     """The error of a video that is empty."""
-    return ValueError(
-        f"A video must have frames. Received: {video.name} with none. Remove it, or give "
-        "--skip_bad_files."
-    )
+    return ValueError(f"{video.name}: A video must have frames. Received: none. Remove it.")

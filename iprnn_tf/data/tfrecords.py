@@ -66,8 +66,8 @@ class FrameRecords:
         is_bytes = self.dtype == "uint8"
         if frame.shape != self.shape or (frame.dtype == np.uint8) != is_bytes:
             raise ValueError(
-                "Frames of a data set have one shape (H, W, C), and all are bytes or none. "
-                f"Received: {source} with {frame.shape} of {frame.dtype}; the first video has "
+                f"{source}: Frames of a data set have one shape (H, W, C), and all are bytes or "
+                f"none. Received: {frame.shape} of {frame.dtype}; the first video has "
                 f"{self.shape} of {'uint8' if is_bytes else 'float32'}. Give --image_size=HxW or "
                 "--channels=3, convert it, or keep it apart."
             )
