@@ -111,10 +111,9 @@ def _print_splits(config: TrainingConfig) -> None:
 
 
 def _named(videos: list[str]) -> str:
+    others = len(videos) - SHOWN_VIDEOS
     shown = ", ".join(videos[:SHOWN_VIDEOS])
-    return (
-        shown if len(videos) <= SHOWN_VIDEOS else f"{shown} and {len(videos) - SHOWN_VIDEOS} more"
-    )
+    return f"{shown} and {others} more" if others > 0 else shown
 
 
 def _check_length(values: flags.FlagValues) -> None:
