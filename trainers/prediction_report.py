@@ -53,7 +53,7 @@ def write_report(output: Path, facts: dict[str, Any], errors: LeadTimeErrors) ->
         lines.append("\nThe input ends with the context: there is no truth to compare with.")
     if _is_beaten(rows):
         lines.append(
-            "\nCopying the last frame is better: the model may know another kind of video."
+            "\nCopying the last frame is better here: train longer, or on video of this kind."
         )
     lines.append(f"Numbers: {numbers}\nPredictions: {output}")
     return "\n".join([*lines, f"Next: {_next(output)}"])
