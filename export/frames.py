@@ -56,7 +56,7 @@ def from_png(file: bytes, channels: int) -> np.ndarray:
     """Decodes a file to a float frame `(H, W, C)`, C 1 or 3."""
     with Image.open(io.BytesIO(file), formats=["PNG"]) as image:
         pixels = np.asarray(image.convert("L" if channels == 1 else "RGB"))
-    return np.divide(pixels, 255.0, dtype=np.float32).reshape(*pixels.shape[:2], channels)
+    return as_floats(pixels).reshape(*pixels.shape[:2], channels)
 
 
 def _frames(video: Video, shape: FrameShape, path: str | PathLike[str]) -> np.ndarray:

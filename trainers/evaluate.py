@@ -119,9 +119,7 @@ def _config(values: flags.FlagValues, source: str, model: VideoPredictor) -> Tra
         changes["fps"] = (dataset in FOOTAGE and FOOTAGE[dataset].fps) or trained.fps
     if values.protocol or dataset != trained.dataset:
         changes["window_stride"] = 0
-    if values.protocol != trained.protocol:  # Else the run's own lengths.
-        changes |= protocol_lengths(values.protocol)
-    changes |= given
+    changes |= protocol_lengths(values.protocol, trained) | given
     config = dataclasses.replace(trained, **changes)
     if values.data_file is not None:
         return config

@@ -8,6 +8,7 @@ of a file begins where arithmetic says: a window is one read, in any order, at c
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -32,7 +33,7 @@ class FrameRecords:
     shape: tuple[int, int, int]
     dtype: str
 
-    @property
+    @functools.cached_property
     def layout(self) -> np.dtype:
         """One record, as NumPy sees it."""
         frame = np.zeros(self.shape, self.dtype)
