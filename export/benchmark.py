@@ -32,6 +32,7 @@ from export.tflite import PRECISIONS, save_tflite
 from iprnn_tf.files import replacing, write_json
 from programs import command_line
 from programs.command_line import Failure
+from programs.console import console
 from programs.provenance import provenance
 from programs.tables import aligned
 
@@ -53,16 +54,20 @@ def main(arguments: Sequence[str]) -> None:
     values = command_line.parse(__doc__ or "", _define_flags, arguments)
     model = source.from_flags(values)
     output = Path(values.output or _default_output(model))
+    command_line.check_folder(output)
     paths = export_all(model, output, values.data)
     sequences = model.sequences("test", values.sequences, values.data)
     rows = measure_all(paths, sequences, model.model.horizon)
-    print(f"\n{table(rows)}\n\n{len(sequences)} sequences, {os.cpu_count()} CPU cores.")
     write_json(
         output / "benchmark.json",
         {"model": values.model, "sequences": len(sequences), "rows": rows, **provenance()},
     )
-    print(f"Artefacts and benchmark.json: {output}")
-    print("Next: docs/serving.md says how to serve the SavedModel.")
+    console.conclude(
+        f"{table(rows)}\n\n{len(sequences)} sequences, {os.cpu_count()} CPU cores.",
+        output,
+        f"python -m export.saved_model --model={values.model} --output=serving/models/iprnn",
+        contents="the artefacts and benchmark.json",
+    )
 
 
 def _default_output(model: Source) -> Path:
@@ -92,11 +97,11 @@ def export_all(model: Source, output: Path, data: str | None) -> dict[str, Path]
     for name, (path, export) in exporters.items():
         try:
             if path not in present:
-                print(f"Exporting {name} ...", flush=True)
+                console.say(f"Exporting {name} ...")
                 export(path)
             paths[name] = path
         except (Failure, ValueError) as error:
-            print(f"{name} is left out: {error}")
+            console.say(f"{name} is left out: {error}")
     return paths
 
 
@@ -116,11 +121,11 @@ def measure_all(
     rows: dict[str, dict[str, Any]] = {}
     reference: np.ndarray | None = None
     for name, path in paths.items():
-        print(f"Measuring {name} ...", flush=True)
+        console.say(f"Measuring {name} ...")
         try:
             predictions, row = _measured(path, sequences[:, :-horizon])
         except Failure as failure:
-            print(f"{name} is left out: {failure}")
+            console.say(f"{name} is left out: {failure}")
             continue
         reference = predictions if reference is None else reference
         difference = np.square(predictions - reference, dtype=np.float64).mean()

@@ -11,13 +11,11 @@ model's context, its last frames are the context: what is predicted comes after 
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Self
 
-import keras
 import numpy as np
 from absl import flags
 
@@ -25,6 +23,7 @@ from export.frames import from_png, read_sequences, to_png
 from export.rest_transport import RestTransport
 from export.transports import TIMEOUT, ServedModel, Shape, Signature, Transport
 from programs import command_line
+from programs.console import console
 from programs.media import check_output, write_predictions
 
 OPEN_HORIZON = 10  # Of a stream, where the model doesn't tell its own.
@@ -170,9 +169,12 @@ def main(arguments: Sequence[str]) -> None:
         context = _last(frames, client.context_shape[0], values.input)
         predictions = (_streamed if values.stream else _forecast)(client, context, values)
     write_predictions(values.output, context, predictions)
-    print(
+    console.conclude(
         f"{predictions.shape[1]} frames predicted after the last {context.shape[1]} of "
-        f"{frames.shape[1]}, sequences: {len(frames)}.\nWritten to {values.output}"
+        f"{frames.shape[1]}, sequences: {len(frames)}.",
+        values.output,
+        f"python -m export.client --input={values.input} --output={values.output} --stream "
+        f"--horizon={2 * predictions.shape[1]}",
     )
 
 
@@ -253,36 +255,32 @@ def _last(frames: np.ndarray, context_frames: int | None, source: str) -> np.nda
 
 def _forecast(client: Client, context: np.ndarray, values: flags.FlagValues) -> np.ndarray:
     forecast = client.forecast_images if values.images else client.forecast
-    bar = _progress(len(context), "sequence")
     predictions = []
-    for sequences in _batches(context, values.batch_size):
-        predictions.append(forecast(sequences))
-        bar.add(len(sequences))
+    with console.progress("Asking", len(context), "sequences") as bar:
+        for sequences in _batches(context, values.batch_size):
+            predictions.append(forecast(sequences))
+            bar.update(len(sequences))
     return np.concatenate(predictions)
 
 
 def _streamed(client: Client, context: np.ndarray, values: flags.FlagValues) -> np.ndarray:
     horizon = values.horizon or client.horizon or OPEN_HORIZON
-    bar = _progress(len(context) * horizon, "frame")
     predictions, start = [], time.perf_counter()
-    for sequences in _batches(context, values.batch_size):
-        frames = []
-        for frame in client.stream(sequences, horizon):
-            frames.append(frame)
-            bar.add(len(frame))
-        predictions.append(np.stack(frames, axis=1))
+    with console.progress("Asking", len(context) * horizon, "frames") as bar:
+        for sequences in _batches(context, values.batch_size):
+            frames = []
+            for frame in client.stream(sequences, horizon):
+                frames.append(frame)
+                bar.update(len(frame))
+            predictions.append(np.stack(frames, axis=1))
     speed = len(context) * horizon / (time.perf_counter() - start)
-    print(f"{speed:.1f} frames/second, the context included")
+    console.say(f"{speed:.1f} frames/second, the context included")
     return np.concatenate(predictions)
 
 
 def _batches(context: np.ndarray, batch_size: int) -> Iterator[np.ndarray]:
     for start in range(0, len(context), batch_size):
         yield context[start : start + batch_size]
-
-
-def _progress(total: int, unit: str) -> keras.utils.Progbar:
-    return keras.utils.Progbar(total, verbose=int(sys.stdout.isatty()), unit_name=unit)
 
 
 def _in_order(name: str, reply: dict[str, np.ndarray]) -> list[np.ndarray]:

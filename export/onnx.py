@@ -25,6 +25,7 @@ from export.source import Source
 from iprnn_tf.files import new_folder
 from programs import command_line
 from programs.command_line import Failure
+from programs.console import console
 
 OPSET = 18  # Of 2022: what the runtimes in use understand, and this converter writes.
 
@@ -36,9 +37,10 @@ def main(arguments: Sequence[str]) -> None:
         raise ValueError(
             "--output is needed: a new folder. Received: nothing. Try --output=iprnn_onnx."
         )
+    command_line.check_folder(values.output)
+    console.say("Converting, and comparing with the model on true sequences ...")
     report = save_onnx(source.from_flags(values), values.output, values.data)
-    print(f"\n{report}\n\nONNX: {values.output}")
-    print(f"Next: python -m export.benchmark --model={values.model}")
+    console.conclude(report, values.output, f"python -m export.benchmark --model={values.model}")
 
 
 def save_onnx(model: Source, output: str | Path, data: str | None = None) -> parity.Report:

@@ -23,6 +23,7 @@ from export.signatures import Signatures
 from export.source import Source
 from iprnn_tf.files import new_folder, write_json
 from programs import command_line
+from programs.console import console
 
 WARM_UP_BATCHES = (1, 2, 4, 8)  # The sizes that export/serving/batching.config allows.
 
@@ -38,12 +39,15 @@ def main(arguments: Sequence[str]) -> None:
     base = Path(values.output)
     version = next_version(base, values.version)
     batches = _batches(values.warm_up)
+    command_line.check_folder(base)
+    console.say("Tracing, and comparing with the model on true sequences ...")
     path = save_model(source.from_flags(values), base, version, batches, values.data)
-    print(f"\nSavedModel, compared with its model: {path}")
-    if path.name == "1":
-        print("Next: docker compose -f export/serving/docker-compose.yml up (docs/serving.md)")
-    else:
-        print(f"Next: put version {path.name} into service; docs/serving.md, 'A new version'.")
+    console.conclude(
+        "It was compared with its model. How to serve it, and put a new version into service: "
+        "docs/serving.md.",
+        path,
+        "docker compose -f export/serving/docker-compose.yml up",
+    )
 
 
 def save_model(

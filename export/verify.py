@@ -18,6 +18,7 @@ from export import parity
 from export.artifacts import open_artifact
 from export.source import Source, define_data_flag
 from programs import command_line
+from programs.console import console
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -32,9 +33,13 @@ def main(arguments: Sequence[str]) -> None:
     frames = artifact.description["context_frames"] or 0
     model = Source.load(values.model, frames, artifact.horizon)
     report = parity.compare(model, artifact, values.data)
-    print(f"\n{artifact.path} ({artifact.precision}) beside {values.model}:\n\n{report}\n")
+    console.say(f"\n{artifact.path} ({artifact.precision}) beside {values.model}:\n\n{report}")
     report.check()
-    print("The artefact predicts what its model predicts.")
+    console.conclude(
+        "The artefact predicts what its model predicts.",
+        artifact.path,
+        f"python -m export.benchmark --model={values.model}",
+    )
 
 
 def _define_flags(values: flags.FlagValues) -> None:

@@ -1,9 +1,8 @@
-"""What the programs in `trainers` and `export` share: command lines, tables and provenance.
+"""What the programs in `trainers` and `export` share: command lines, progress and provenance.
 
 Neither of the two imports the other; both build on this and on the library.
 """
 
-import os
+from programs.quiet_start import import_tensorflow
 
-# TensorFlow's start-up notes would bury what the programs say.
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+import_tensorflow()  # Before anything else does, and without its notes.

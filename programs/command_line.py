@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import keras
 import tensorflow as tf
 from absl import flags
 
+from programs.console import console, styled_error
+from programs.help_text import help_text
+
 USER_MISTAKE, FAILURE, INTERRUPTED = 2, 1, 130  # Exit statuses.
+EVERYWHERE = "In every program"
 
 
 class Failure(Exception):
@@ -32,7 +38,16 @@ def parse(
     """
     values = flags.FlagValues()
     define(values)
-    flags.DEFINE_bool("help", False, "Show this help.", short_name="h", flag_values=values)
+    flags.DEFINE_bool(
+        "quiet",
+        False,
+        "For scripts: print only where the results are, and errors.",
+        flag_values=values,
+        module_name=EVERYWHERE,
+    )
+    flags.DEFINE_bool(
+        "help", False, "Show this.", short_name="h", flag_values=values, module_name=EVERYWHERE
+    )
     try:
         rest = values(["", *arguments])[1:]
     except flags.Error as error:
@@ -41,32 +56,48 @@ def parse(
         # TensorFlow only prepares data then; it must not take the memory of the accelerator.
         tf.config.set_visible_devices([], "GPU")
     if values.help:
-        print(f"{description}\n{values.get_help()}")
+        print(help_text(description, values))
         raise SystemExit(0)
     if rest:
         raise ValueError(
             f"Settings are given as --name=value. Received: {' '.join(rest)}. See --help."
         )
+    console.quiet = values.quiet
     return values
 
 
-def progress() -> int:
-    """Keras's verbosity: a moving bar on a terminal, else a line when it is done."""
-    return 1 if sys.stdout.isatty() else 2
+def check_folder(output: str | os.PathLike[str]) -> None:
+    """Says before any work whether something could be written at this place.
+
+    Raises:
+        ValueError: if not.
+    """
+    path = Path(output).absolute()
+    folder = next(parent for parent in (path, *path.parents) if parent.exists())
+    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+        raise ValueError(
+            f"--output must be a place that can be written to. Received: {output}, but {folder} "
+            f"{'is no folder' if not folder.is_dir() else 'is read-only'}. Choose another."
+        )
 
 
 def run(main: Callable[[Sequence[str]], None]) -> None:
     """Runs a program and ends the process, with one line where something went wrong."""
     try:
         main(sys.argv[1:])
+        sys.stdout.flush()
+    except BrokenPipeError:  # Who reads the output has seen enough, as in `| head`.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except ValueError as error:
-        _fail(error, USER_MISTAKE)
+        _fail("error", error, USER_MISTAKE)
     except (Failure, OSError, FloatingPointError, MemoryError, tf.errors.OpError) as error:
-        _fail(str(error) or "out of memory. Try a smaller model or --batch_size.", FAILURE)
+        reason = str(error) or "out of memory. Try a smaller model or --batch_size."
+        _fail("error", reason, FAILURE)
     except KeyboardInterrupt as interrupt:
-        _fail(f"interrupted. {interrupt}", INTERRUPTED)
+        _fail("interrupted", str(interrupt) or "Nothing half-written is left.", INTERRUPTED)
 
 
-def _fail(message: object, status: int) -> None:
-    print(f"\nerror: {' '.join(str(message).split())}", file=sys.stderr)
+def _fail(kind: str, message: object, status: int) -> None:
+    text = " ".join(str(message).split())
+    print(f"\n{styled_error(f'{kind}:')} {text}", file=sys.stderr)
     sys.exit(status)

@@ -116,7 +116,7 @@ def test_a_gif_is_continued(served, expected, tmp_path, capsys):
     clip = _animation(tmp_path / "clip.gif", PIXELS[0])
     output = _run(served, tmp_path, f"--input={clip}")
     np.testing.assert_array_equal(np.load(output), expected[:1])
-    assert capsys.readouterr().out.endswith(f"Written to {output}\n")
+    assert f"\nResults: {output}\n" in capsys.readouterr().out
 
 
 def test_of_a_longer_clip_the_last_frames_are_the_context(served, expected, tmp_path, capsys):

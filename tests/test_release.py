@@ -12,7 +12,7 @@ from iprnn_tf.models import load_model
 from iprnn_tf.presets import METADATA
 from trainers import evaluate, release, train
 from trainers.config import TrainingConfig
-from trainers.fitting import start_from
+from trainers.fine_tuning import start_from
 from trainers.recipes import resolve
 from trainers.settings import define_flags
 
@@ -62,9 +62,18 @@ def test_a_preset_is_loaded_measured_and_trained_further(preset, tiny_flags, tmp
 
 def test_pretrained_weights_of_another_architecture_are_refused(preset, tiny_flags, tmp_path):
     flags = [f"--init_from={preset}", "--filters=5", "--noskips", f"--output={tmp_path / 'run'}"]
-    with pytest.raises(ValueError, match=r"where skips is True, .*filters is 4\. Set these"):
+    with pytest.raises(ValueError, match=r"where skips is True, .*filters is 4\. Leave these"):
         train.main([*tiny_flags, *flags])
     assert not (tmp_path / "run").exists()
+
+
+def test_the_size_is_that_of_the_pretrained_model_unless_given(preset):
+    config = resolved(f"--init_from={preset}", "--learning_rate=0.1", "--mixed_precision=float32")
+    assert (config.filters, config.num_layers, config.kernel_size) == (4, 1, 3)
+    assert (config.learning_rate, config.channels) == (0.1, 0)
+    video = resolved(f"--init_from={preset}", "--dataset=video")
+    assert video.channels == 1  # Of digits, so that colours become grey.
+    start_from(str(preset), config.build_model())
 
 
 @pytest.mark.parametrize(

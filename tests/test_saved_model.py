@@ -112,7 +112,7 @@ def test_an_output_that_can_not_be_written_is_one_line(
     monkeypatch.setattr(sys, "argv", ["", f"--model={tiny_model_run}", f"--output={output}"])
     with pytest.raises(SystemExit) as ended:
         command_line.run(program.main)
-    assert ended.value.code == (command_line.FAILURE if below else command_line.USER_MISTAKE)
+    assert ended.value.code == command_line.USER_MISTAKE
     [line] = [line for line in capsys.readouterr().err.splitlines() if line]
     assert line.startswith("error: ")
     assert str(file) in line

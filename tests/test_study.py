@@ -61,8 +61,8 @@ def test_finished_runs_are_not_repeated(trained, tmp_path, capsys):
     assert len(trained) == 15
     assert len(json.loads((tmp_path / "study.json").read_text())["runs"]) == 15
     lines = capsys.readouterr().out.strip().splitlines()
-    assert lines[-1] == f"Written to {tmp_path / 'study.json'}"
-    assert [line.split()[0] for line in lines[-5:-2]] == ["baseline", "optimizer", "optimizer"]
+    assert lines[-2] == f"Results: {tmp_path / 'study.json'}"
+    assert [line.split()[0] for line in lines[-6:-3]] == ["baseline", "optimizer", "optimizer"]
 
 
 def test_a_file_that_is_no_study_is_refused_and_spared(trained, tmp_path):

@@ -193,7 +193,7 @@ def test_the_program_replaces_an_old_file_and_prints_what_parts_it_from_its_mode
     assert artifact.signatures == ["prime", "step"]
     printed = capsys.readouterr().out
     assert "PSNR (dB)" in printed
-    assert f"LiteRT: {old}" in printed
+    assert f"Results: {old}" in printed
 
 
 @pytest.mark.parametrize(

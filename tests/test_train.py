@@ -114,10 +114,13 @@ def test_a_finished_run_is_measured_again_but_not_trained(tiny_run, capsys):
         np.testing.assert_array_equal(before[name], array)
     output = capsys.readouterr().out
     assert "is trained already" in output
-    last = output.strip().splitlines()[-3:]
-    assert last[0].startswith(f"Results: {tiny_run}")
-    assert last[1].startswith("Curves and filmstrips: tensorboard --logdir")
-    assert last[2] == f"Next: python -m trainers.evaluate --model={tiny_run}"
+    assert output.strip().splitlines()[-5:] == [
+        f"Results: {tiny_run} (model.keras, metrics.json, predictions.gif, error.png)",
+        "Next:",
+        f"  tensorboard --logdir {tiny_run}",
+        f"  python -m trainers.evaluate --model={tiny_run}",
+        f"  python -m export.saved_model --model={tiny_run} --output=serving/models/iprnn",
+    ]
 
 
 def test_training_on_real_digits_beats_both_trivial_baselines(tmp_path):
@@ -180,7 +183,7 @@ def test_an_interrupted_run_says_how_to_go_on(tiny_flags, tmp_path):
         process.kill()
     assert process.returncode == 130
     assert text.strip().splitlines()[-1] == (
-        f"error: interrupted. Go on with: python -m trainers.train --resume={output}"
+        f"interrupted: Go on with: python -m trainers.train --resume={output}"
     )
 
 

@@ -8,7 +8,8 @@
 Speeds are given as operations of all convolutions over time, and as fractions of what one
 convolution of the memory's own shape and one product of large matrices reach in the same run.
 Memory is the accelerator's where there is one, else the process's. `data` prepares real video in
-a temporary folder here and reads windows of it. Nothing else should run meanwhile.
+a temporary folder here and reads windows of it. Nothing else should run meanwhile. What each takes:
+`speed --help` and `data --help`.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from keras import ops
 from iprnn_tf.data import FOOTAGE
 from iprnn_tf.models import IPRNN
 from programs import command_line
+from programs.console import console
 from programs.tables import aligned
 from trainers import data_benchmark
 from trainers.config import TrainingConfig
@@ -36,7 +38,6 @@ from trainers.fitting import Clock, compiled_model, training_batches
 from trainers.precision import convolution_rate, has_gpu, matmul_rate, peak_memory
 from trainers.recipes import CONFIGS
 
-BENCHMARKS = ("speed", "data")
 PRECISIONS = ("float32", "bfloat16")
 MATRIX_SIZE = {False: 1024, True: 8192}  # Without and with a GPU: large enough for its best.
 TRAINING_FACTOR = 3  # Forward, gradient of the input, gradient of the weights.
@@ -45,34 +46,37 @@ TRAINING_FACTOR = 3  # Forward, gradient of the input, gradient of the weights.
 def main(arguments: Sequence[str]) -> None:
     """Runs the benchmark that the first argument names."""
     name, *rest = arguments or [""]
-    if name in BENCHMARKS:
-        arguments = rest
-    elif not {"--help", "-h"} & set(arguments):
+    if name not in BENCHMARKS:
+        command_line.parse(__doc__ or "", lambda values: None, arguments)  # Maybe --help.
         raise ValueError(
             f"Name a benchmark first: {', '.join(BENCHMARKS)}. "
             f"Received: {' '.join(arguments) or 'nothing'}."
         )
-    if name == "data":
-        values = command_line.parse(__doc__ or "", _define_data_flags, arguments)
-        print(data_benchmark.measure(values.dataset, values.data_dir, values.gigabytes))
-        return
-    _measure_speed(command_line.parse(__doc__ or "", _define_flags, arguments))
+    define, measure = BENCHMARKS[name]
+    report = measure(command_line.parse(__doc__ or "", define, rest))
+    console.conclude(report, None, NEXT[name])
 
 
-def _measure_speed(values: flags.FlagValues) -> None:
+def _measure_data(values: flags.FlagValues) -> str:
+    return data_benchmark.measure(values.dataset, values.data_dir, values.gigabytes)
+
+
+def _measure_speed(values: flags.FlagValues) -> str:
     config = CONFIGS[values.config]
     if values.batch_size:
         config = dataclasses.replace(config, batch_size=values.batch_size)
-    print(
+    console.say(
         f"{values.config}: {config.num_layers} x {config.filters} filters, "
         f"{config.kernel_size}x{config.kernel_size}, batch {config.batch_size}, "
         f"{config.context_frames} -> {config.horizon} frames; Keras on "
         f"{keras.backend.backend()}, {os.cpu_count()} CPU cores."
     )
     rows = [_speed(config, precision, values.steps) for precision in PRECISIONS]
-    print("\n" + aligned([list(rows[0]), *(list(row.values()) for row in rows)]))
-    print(f"\nPeak memory: {peak_memory() / 2**30:.1f} GiB.")
-    print(f"Pipeline: {_pipeline_rate(config):,.0f} sequences/s of uint8 frames.")
+    return (
+        f"{aligned([list(rows[0]), *(list(row.values()) for row in rows)])}\n\n"
+        f"Peak memory: {peak_memory() / 2**30:.1f} GiB.\n"
+        f"Pipeline: {_pipeline_rate(config):,.0f} sequences/s of uint8 frames."
+    )
 
 
 def _define_flags(values: flags.FlagValues) -> None:
@@ -92,7 +96,7 @@ def _define_data_flags(values: flags.FlagValues) -> None:
 
 
 def _speed(config: TrainingConfig, precision: str, steps: int) -> dict[str, str]:
-    print(f"Timing {steps} training steps in {precision} ...")
+    console.say(f"Timing {steps} training steps in {precision} ...")
     config = dataclasses.replace(
         config, mixed_precision=precision, steps=steps + 2, steps_per_epoch=steps + 2
     )
@@ -169,6 +173,12 @@ def _pipeline_rate(config: TrainingConfig, seconds: float = 5.0) -> float:
         count += config.batch_size
     return count / (time.perf_counter() - begin)
 
+
+BENCHMARKS = {"speed": (_define_flags, _measure_speed), "data": (_define_data_flags, _measure_data)}
+NEXT = {
+    "speed": "python -m trainers.train --dataset=mnist --max_minutes=10",
+    "data": "python -m trainers.train --dataset=video --data_dir=FOLDER --max_minutes=10",
+}
 
 if __name__ == "__main__":
     command_line.run(main)

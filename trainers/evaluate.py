@@ -30,6 +30,7 @@ from iprnn_tf.metrics import SSIM_MODES
 from iprnn_tf.models import VideoPredictor, load_model
 from iprnn_tf.presets import is_preset
 from programs import command_line
+from programs.console import console
 from trainers import results, sources
 from trainers.config import TrainingConfig
 from trainers.footage import with_footage
@@ -59,6 +60,8 @@ def main(arguments: Sequence[str]) -> None:
         raise ValueError(
             f"--ssim_modes are among {', '.join(SSIM_MODES)}. Received: {', '.join(unknown)}."
         )
+    output = Path(values.output or _default_output(values, source))
+    command_line.check_folder(output.parent)
     model = load_model(source)
     config = _config(values, source, model)
     model.horizon = config.horizon
@@ -72,9 +75,8 @@ def main(arguments: Sequence[str]) -> None:
         values.batch_size,
         config.error_protocol,
     )
-    output = Path(values.output or _default_output(values, source))
     evaluation.write(output)
-    print(f"\n{evaluation}\n\nWritten to {output}")
+    console.conclude(evaluation, output, _next_command(config, source))
 
 
 def _define_flags(values: flags.FlagValues) -> None:
@@ -144,6 +146,12 @@ def _frames(values: flags.FlagValues, config: TrainingConfig) -> tuple[tf.data.D
             "Give fewer --context_frames, or a model of a shorter horizon."
         )
     return frames.map(lambda sequence: sequence[:needed]), str(values.data_file)
+
+
+def _next_command(config: TrainingConfig, source: str) -> str:
+    if config.dataset in FOOTAGE:
+        return f"python -m trainers.predict --model={source} --input=CLIP --output=prediction.gif"
+    return f"python -m export.saved_model --model={source} --output=serving/models/iprnn"
 
 
 def _default_output(values: flags.FlagValues, source: str) -> Path:

@@ -12,8 +12,9 @@ import numpy as np
 import tensorflow as tf
 
 from iprnn_tf.metrics import SquaredError
-from iprnn_tf.models import IPRNN, VideoPredictor, load_model
-from trainers.config import NORMALIZATIONS, TrainingConfig
+from iprnn_tf.models import IPRNN
+from programs.console import console
+from trainers.config import TrainingConfig
 from trainers.precision import compiles_by_default
 
 TIMED_STEPS = 12  # To fit a run into --max_minutes; the first also builds the graph.
@@ -31,56 +32,6 @@ def compiled_model(config: TrainingConfig) -> IPRNN:
     return model
 
 
-def start_from(source: str, model: IPRNN) -> None:
-    """Gives a new model pretrained weights.
-
-    Raises:
-        ValueError: if the pretrained model has another architecture.
-    """
-    pretrained = load_model(source)
-    own, wanted = _architecture(model), _architecture(pretrained)
-    different = {name: value for name, value in wanted.items() if own.get(name) != value}
-    if not different and _shapes(model) != _shapes(pretrained):
-        different = {"image_shape": pretrained.image_shape}
-    if different:
-        raise ValueError(
-            f"--init_from needs a model of the same architecture. Received: {source}, where "
-            f"{', '.join(f'{name} is {value}' for name, value in different.items())}. Set these "
-            "the same, by --config or by name, or start from another model."
-        )
-    model.set_weights(pretrained.get_weights())
-
-
-def _architecture(model: VideoPredictor) -> dict[str, Any]:
-    """What the weights depend on beside the frames' shape, in the words of the settings."""
-    config = model.get_config()
-    cell = config.get("cell", {"class_name": "none", "config": {}})
-    names = {field.name for field in dataclasses.fields(TrainingConfig)}
-    names -= {"horizon", "value_range"}
-    return {
-        **{name: value for name, value in (config | cell["config"]).items() if name in names},
-        "cell": cell["class_name"],
-        "normalization": _normalization_name(cell["config"].get("normalization")),
-    }
-
-
-def _normalization_name(serialized: dict[str, Any] | None) -> str:
-    """The setting that makes such a layer, or else the layer's class."""
-    for name, create in NORMALIZATIONS.items():
-        if _nameless(keras.saving.serialize_keras_object(create())) == _nameless(serialized):
-            return name
-    return str((serialized or {})["class_name"])
-
-
-def _nameless(serialized: dict[str, Any] | None) -> Any:
-    config = (serialized or {}).get("config", {})
-    return [(key, value) for key, value in config.items() if key not in ("name", "dtype")]
-
-
-def _shapes(model: VideoPredictor) -> list[tuple[int, ...]]:
-    return [tuple(weight.shape) for weight in model.weights]
-
-
 def training_batches(config: TrainingConfig, start: int = 0) -> tf.data.Dataset:
     """Returns the batches of the training steps from `start` on."""
     frames = config.build_dataset().frames("train", start * config.batch_size)
@@ -93,7 +44,7 @@ def steps_in(config: TrainingConfig, seconds: float) -> int:
     Raises:
         ValueError: if not even one does.
     """
-    print(f"Timing {TIMED_STEPS} steps ...")
+    console.say(f"Timing {TIMED_STEPS} steps ...")
     clock = Clock()
     timed = dataclasses.replace(config, steps=TIMED_STEPS, steps_per_epoch=TIMED_STEPS)
     compiled_model(timed).fit(
@@ -116,7 +67,7 @@ def steps_in(config: TrainingConfig, seconds: float) -> int:
             f"Building the graph takes {building:.0f} s and a step {step:.2f} s here. "
             f"Received: --max_minutes={seconds / 60:g}. Give more, or --steps."
         )
-    print(f"A step takes {step:.2f} s: --steps={count} for {seconds / 60:g} minutes.")
+    console.say(f"A step takes {step:.2f} s: --steps={count} for {seconds / 60:g} minutes.")
     return count
 
 

@@ -6,17 +6,16 @@ import dataclasses
 import hashlib
 import json
 import re
-import sys
 import threading
-import time
 from pathlib import Path
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 from iprnn_tf.data import DATASETS, FOOTAGE
 from iprnn_tf.data.footage import Cut
 from iprnn_tf.data.preparation import Preparation
 from iprnn_tf.data.prepared import INDEX, PreparedVideo
 from iprnn_tf.data.recordings import Video
+from programs.console import console
 from trainers.settings import check_settings, setting
 
 CACHE = Path("runs") / "prepared"
@@ -25,6 +24,8 @@ CACHE = Path("runs") / "prepared"
 @dataclasses.dataclass(frozen=True)
 class FootageSettings:
     """What is trained or measured on; of videos also which, and how frames are taken from them."""
+
+    title: ClassVar[str] = "Data"
 
     dataset: str = setting("mnist", "What to train on.", choices=tuple(DATASETS))
     data_dir: str = setting("", "Folder of videos, or what trainers.prepare made of them.")
@@ -168,7 +169,7 @@ def prepared(dataset: str, data_dir: str, cut: Cut, skip_bad_files: bool = False
     states = [(video.name, video.state()) for video in videos]
     key = json.dumps([dataset, cut.as_dict(), str(Path(data_dir).resolve()), states])
     folder = CACHE / f"{dataset}-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
-    print(f"{'Checking' if is_prepared(folder) else 'Preparing'} {folder}")
+    console.say(f"{'Checking' if is_prepared(folder) else 'Preparing'} {folder}")
     return prepare(dataset, videos, cut, folder, skip_bad_files)
 
 
@@ -183,16 +184,16 @@ def prepare(
         ready = preparation.run(progress.add)
     finally:
         progress.end()
-    print_skipped(ready)
+    say_skipped(ready)
     return ready
 
 
-def print_skipped(ready: PreparedVideo) -> None:
+def say_skipped(ready: PreparedVideo) -> None:
     """Names the videos that were left out, if any."""
     if ready.skipped:
-        print(f"Videos that were skipped: {len(ready.skipped):,}")
+        console.say(f"Videos that were skipped: {len(ready.skipped):,}")
         for reason in ready.skipped.values():
-            print(f"  {' '.join(reason.split())}")
+            console.say(f"  {' '.join(reason.split())}")
 
 
 def is_prepared(folder: str | Path) -> bool:
@@ -222,30 +223,18 @@ def _check_same(ready: PreparedVideo, dataset: str, cut: Cut) -> None:
 
 
 class _Progress:
-    """A line that says how far the preparation is; only a terminal sees it move."""
+    """A bar over videos, which says the frames too; many threads add to it."""
 
     def __init__(self, videos: int) -> None:
-        self.total = videos
-        self.videos = self.frames = 0
-        self._begin = self._shown = time.monotonic()
+        self._frames = 0
         self._lock = threading.Lock()
+        self._bar = console.progress("Preparing", videos, "videos")
 
     def add(self, videos: int, frames: int) -> None:
         with self._lock:
-            self.videos += videos
-            self.frames += frames
-            if sys.stdout.isatty() and time.monotonic() - self._shown > 0.2:
-                self._shown = time.monotonic()
-                print(f"\r{self}", end="", flush=True)
+            self._frames += frames
+            self._bar.set_postfix_str(f"{self._frames:,} frames", refresh=False)
+            self._bar.update(videos)
 
     def end(self) -> None:
-        print(f"\r{self}" if sys.stdout.isatty() else self)
-
-    def __str__(self) -> str:
-        seconds = max(time.monotonic() - self._begin, 1e-9)
-        left = (self.total - self.videos) * seconds / self.videos if self.videos else None
-        remaining = f", about {left:.0f} s left" if left else ""
-        return (
-            f"{self.videos:,} of {self.total:,} videos, {self.frames:,} frames "
-            f"({self.frames / seconds:,.0f}/s){remaining}"
-        )
+        self._bar.close()

@@ -21,11 +21,9 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-import keras
 from absl import flags
 
 from iprnn_tf.data import FOOTAGE
@@ -34,6 +32,7 @@ from iprnn_tf.data.recordings import Video, size_of
 from iprnn_tf.data.videos import open_videos
 from iprnn_tf.models import VideoPredictor, load_model
 from programs import command_line
+from programs.console import console
 from programs.media import FRAMES_PER_SECOND, Forecast, check_output, write_forecasts
 from trainers import sources
 from trainers.config import TrainingConfig
@@ -59,12 +58,11 @@ def main(arguments: Sequence[str]) -> None:
     trained = config_of(source) or TrainingConfig()
     schedule = _schedule(values, trained, model)
     cut = _fitted(_at_trained_rate(cut, trained, videos), model)
-    print(f"Predicting {values.input}")
     forecaster, errors = Forecaster(model, schedule), LeadTimeErrors(_name(model), schedule.horizon)
     forecasts = itertools.islice(_forecasts(forecaster, videos, cut), values.forecasts)
     write_forecasts(
         values.output,
-        errors.measured(_with_progress(forecasts)),
+        errors.measured(_with_progress(forecasts, values.forecasts)),
         values.frames_per_second,
         cut.value_range,
     )
@@ -75,7 +73,14 @@ def main(arguments: Sequence[str]) -> None:
         **dataclasses.asdict(schedule),
         "cut": cut.as_dict(),
     }
-    print(write_report(Path(values.output), facts, errors))
+    report = write_report(Path(values.output), facts, errors)
+    further = f"python -m trainers.predict --model={source} --input={values.input}"
+    console.conclude(
+        report,
+        values.output,
+        f"{further} --horizon={2 * schedule.horizon} --output={values.output}",
+        f"python -m export.saved_model --model={source} --output=serving/models/iprnn",
+    )
 
 
 def _define_flags(values: flags.FlagValues) -> None:
@@ -146,7 +151,7 @@ def _at_trained_rate(cut: Cut, trained: TrainingConfig, videos: list[Video]) -> 
     fps = trained.fps or (footage and footage.recorded_fps)
     if cut.fps or not fps or next(videos[0].frames()).seconds is None:
         return cut
-    print(f"Frames are taken {fps:g} times a second, as in training (--fps).")
+    console.say(f"Frames are taken {fps:g} times a second, as in training (--fps).")
     return dataclasses.replace(cut, fps=fps)
 
 
@@ -170,18 +175,18 @@ def _forecasts(forecaster: Forecaster, videos: list[Video], cut: Cut) -> Iterato
         own = next(video.frames()).pixels
         wanted = cut.image_size
         if wanted and own.shape[:2] != wanted and own.shape not in told:
-            print(f"Frames of {size_of(own)} are scaled and cut to {wanted[0]} x {wanted[1]}.")
+            console.say(
+                f"Frames of {size_of(own)} are scaled and cut to {wanted[0]} x {wanted[1]}."
+            )
             told.add(own.shape)
         yield from forecaster.forecasts(cut.frames(video), video.name)
 
 
-def _with_progress(forecasts: Iterable[Forecast]) -> Iterator[Forecast]:
-    bar = keras.utils.Progbar(None, verbose=int(sys.stdout.isatty()), unit_name="forecast")
-    count = 0
-    for count, forecast in enumerate(forecasts, start=1):
-        bar.update(count)
-        yield forecast
-    bar.update(count, finalize=True)
+def _with_progress(forecasts: Iterable[Forecast], total: int | None) -> Iterator[Forecast]:
+    with console.progress("Predicting", total, "forecasts") as bar:
+        for forecast in forecasts:
+            bar.update()
+            yield forecast
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ def write_report(output: Path, facts: dict[str, Any], errors: LeadTimeErrors) ->
         errors: of all of them.
 
     Returns:
-        What to tell: the tables, and where everything is.
+        What to tell: the tables, and where they are.
 
     Raises:
         OSError: if a file can't be written.
@@ -55,8 +55,7 @@ def write_report(output: Path, facts: dict[str, Any], errors: LeadTimeErrors) ->
         lines.append(
             "\nCopying the last frame is better here: train longer, or on video of this kind."
         )
-    lines.append(f"Numbers: {numbers}\nPredictions: {output}")
-    return "\n".join([*lines, f"Next: {_next(output)}"])
+    return "\n".join([*lines, f"Numbers: {numbers}"])
 
 
 def _is_beaten(rows: dict[str, Row]) -> bool:
@@ -77,9 +76,3 @@ def _tables(rows: dict[str, Row], counts: list[int]) -> str:
     if len(set(counts)) > 1:
         parts.append(f"Forecasts with a truth, per lead time: {', '.join(map(str, counts))}")
     return "\n\n".join(parts)
-
-
-def _next(output: Path) -> str:
-    if output.suffix.lower() == ".npy":
-        return "look at them with --output=NAME.mp4."
-    return "look further ahead with --horizon, or write the frames with --output=NAME.npy."

@@ -22,6 +22,7 @@ from iprnn_tf.data import FOOTAGE
 from iprnn_tf.data.digits import SPLITS
 from iprnn_tf.data.prepared import PreparedVideo
 from programs import command_line
+from programs.console import console
 from programs.tables import aligned
 from trainers.footage import FootageSettings, find, prepare
 from trainers.settings import define_flags, given_settings
@@ -39,12 +40,16 @@ def main(arguments: Sequence[str]) -> None:
     cut = FOOTAGE[settings.dataset].cut(settings.cut())
     videos = find(settings.dataset, settings.data_dir)
     output = Path(values.output)
+    command_line.check_folder(output)
     try:
         ready = prepare(settings.dataset, videos, cut, output, settings.skip_bad_files)
     except KeyboardInterrupt:
         raise KeyboardInterrupt("What is finished is kept. Go on with the same command.") from None
-    print(f"\n{_report(ready)}")
-    print(f"Next: python -m trainers.train --dataset={settings.dataset} --data_dir={output}")
+    console.conclude(
+        _report(ready),
+        output,
+        f"python -m trainers.train --dataset={settings.dataset} --data_dir={output}",
+    )
 
 
 def _define_flags(values: flags.FlagValues) -> None:
@@ -60,7 +65,7 @@ def _report(ready: PreparedVideo) -> str:
     megabytes = sum(file.stat().st_size for file in ready.folder.glob("*.tfrecord")) / 2**20
     return (
         f"{aligned(rows)}\n\nFrames of {height} x {width} x {channels}, {ready.records.dtype}, "
-        f"{megabytes:,.0f} MiB: {ready.folder}"
+        f"{megabytes:,.0f} MiB."
     )
 
 

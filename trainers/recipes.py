@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 from absl import flags
 
 from iprnn_tf.data import DATASETS
 from iprnn_tf.data.video_protocols import VIDEO_PROTOCOLS
 from trainers.config import TrainingConfig
+from trainers.fine_tuning import settings_of
 from trainers.settings import given_settings
 
 _PAPER = TrainingConfig(
@@ -54,15 +56,17 @@ def resolve(name: str, values: flags.FlagValues) -> TrainingConfig:
     """Returns a named configuration with the flags that were given in its place.
 
     Raises:
-        ValueError: if a value breaks its setting's rule.
+        ValueError: if a value breaks its setting's rule, or there is no model to start from.
     """
     given = given_settings(TrainingConfig, values)
     if "encoder_filters" not in given and given.keys() & {"filters", "num_downsamplings"}:
         given["encoder_filters"] = None  # They follow --filters.
     if given.get("dataset") in DATASETS and "protocol" not in given:
         given["protocol"] = _default_protocol(CONFIGS[name], given["dataset"])
-    lengths = protocol_lengths(given.get("protocol"), CONFIGS[name])
-    return dataclasses.replace(CONFIGS[name], **{**lengths, **given})
+    changes: dict[str, Any] = protocol_lengths(given.get("protocol"), CONFIGS[name])
+    if given.get("init_from"):
+        changes |= settings_of(given["init_from"], given.get("dataset", CONFIGS[name].dataset))
+    return dataclasses.replace(CONFIGS[name], **{**changes, **given})
 
 
 def protocol_lengths(protocol: str | None, config: TrainingConfig) -> dict[str, int]:

@@ -25,6 +25,7 @@ from iprnn_tf.metrics import SSIM_MODES, SquaredError
 from iprnn_tf.models import VideoPredictor, load_model
 from iprnn_tf.presets import METADATA, load_preset, pack, save_preset
 from programs import command_line
+from programs.console import console
 from trainers import results
 from trainers.config import TrainingConfig
 from trainers.run_directory import RunDirectory
@@ -42,6 +43,7 @@ def main(arguments: Sequence[str]) -> None:
         )
     run, output = RunDirectory(Path(values.model)), Path(values.output).resolve()
     _check_free(output)
+    command_line.check_folder(output)
     config = run.read_config()
     training = _training(run, config)
     protocols = values.protocols or _protocols(config)
@@ -60,11 +62,15 @@ def main(arguments: Sequence[str]) -> None:
         "check": _check(model, config),
     }
     save_preset(model, output, metadata)
-    print(f"\nPreset: {output}")
+    address = ""
     if values.zip:
         packed, digest = pack(output)
-        print(f"To be loaded as https://.../{packed.name}#sha256={digest}: {packed}")
-    print(f"Next: python -m trainers.evaluate --model={values.output}")
+        address = f" To be loaded as https://.../{packed.name}#sha256={digest}: {packed}"
+    console.conclude(
+        f"A preset of {model.count_params():,} weights.{address}",
+        output,
+        f"python -m trainers.evaluate --model={values.output}",
+    )
 
 
 def _define_flags(values: flags.FlagValues) -> None:
@@ -121,7 +127,7 @@ def _results(model: VideoPredictor, config: TrainingConfig, name: str) -> dict[s
         SSIM_MODES,
         protocol=config.error_protocol,
     )
-    print(f"\n{evaluation}\n")
+    console.say(f"\n{evaluation}\n")
     return {
         "protocol": config.protocol,
         "command": f"python -m trainers.evaluate --model={name} {_data_flags(config)}",

@@ -18,10 +18,10 @@ from iprnn_tf.losses import FrameError
 from iprnn_tf.metrics import FrameMetric, standard_metrics
 from iprnn_tf.models import BlackFrames, CopyLastFrame, NextFrames, VideoPredictor
 from iprnn_tf.visualization import error_curve, save_png
-from programs import command_line
 from programs.provenance import provenance
 from programs.tables import aligned
 from trainers.precision import compiles_by_default
+from trainers.progress import MeasuringProgress
 
 _FAR = 4  # Times as large an error would press the other curves onto the axis.
 BATCH_VALUES = 50 * 64 * 64  # Of the frames of one time step at once; it changes no result.
@@ -160,9 +160,9 @@ def measure(
     predictor: VideoPredictor, batches: tf.data.Dataset, metrics: list[FrameMetric], name: str
 ) -> Row:
     """Streams the batches through one predictor, with a progress bar."""
-    print(f"Measuring {name}")
     predictor.compile(loss=FrameError(), metrics=metrics, jit_compile=compiles_by_default())
-    predictor.evaluate(batches, verbose=command_line.progress())
+    progress = MeasuringProgress(name, int(batches.cardinality()))
+    predictor.evaluate(batches, verbose=0, callbacks=[progress])
     return {
         metric.name: {
             "mean": float(metric.result()),

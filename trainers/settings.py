@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 from collections.abc import Collection
 from typing import Any
 
@@ -32,19 +33,32 @@ def check_settings(config: Any) -> None:
 
 
 def define_flags(
-    settings: type, values: flags.FlagValues, only: Collection[str] | None = None
+    settings: type,
+    values: flags.FlagValues,
+    only: Collection[str] | None = None,
+    defaults_of: str = "",
 ) -> None:
     """Defines a flag for each setting; one that isn't given keeps the configuration's value.
 
     Args:
-        settings: a dataclass whose fields are settings.
+        settings: a dataclass whose fields are settings. Each is shown under the `title` of the
+            class that it belongs to.
         values: what to define the flags on.
         only: names of the settings that get a flag; by default all.
+        defaults_of: name of the configuration whose values the help shows, if any.
     """
     for field in dataclasses.fields(settings):
         if only is None or field.name in only:
-            text = f"{field.metadata['help']} {_rule(field)}".strip()
-            _definition(field)(field.name, None, text, flag_values=values)
+            text = f"{field.metadata['help']} {_choices(field)}".strip()
+            if defaults_of and field.default not in ("", None):
+                text += f" ({defaults_of}: {_shown(field.default)})"
+            _definition(field)(
+                field.name,
+                None,
+                text,
+                flag_values=values,
+                module_name=_title(settings, field.name),
+            )
 
 
 def given_settings(settings: type, values: flags.FlagValues) -> dict[str, Any]:
@@ -69,11 +83,26 @@ def _allows(field: dataclasses.Field[Any], value: Any) -> bool:
 
 def _rule(field: dataclasses.Field[Any]) -> str:
     rule = field.metadata
-    if "choices" in rule:
-        return f"One of {', '.join(map(str, rule['choices']))}."
     if "minimum" in rule:
         return f"From {rule['minimum']} to {rule['maximum']}."
-    return ""
+    return _choices(field)
+
+
+def _choices(field: dataclasses.Field[Any]) -> str:
+    choices = field.metadata.get("choices", ())
+    return f"One of {', '.join(map(str, choices))}." if choices else ""
+
+
+def _title(settings: type, name: str) -> str:
+    """The title of the class in which a setting stands."""
+    owner = next(cls for cls in settings.__mro__ if name in inspect.get_annotations(cls))
+    return str(owner.title)  # type: ignore[attr-defined]
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:,}" if isinstance(value, int) else str(value)
 
 
 def _definition(field: dataclasses.Field[Any]) -> Any:

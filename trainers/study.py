@@ -25,6 +25,7 @@ from iprnn_tf.data.windows import evaluation_batches
 from iprnn_tf.files import write_json
 from iprnn_tf.models import IPRNN
 from programs import command_line
+from programs.console import console
 from programs.provenance import provenance
 from programs.tables import aligned
 from trainers import results
@@ -111,12 +112,12 @@ def main(arguments: Sequence[str]) -> None:
     ]
     for index, (arm, config, plan) in enumerate(planned, start=1):
         if not any(plan.items() <= run.items() for run in runs):
-            print(f"{index}/{len(planned)}  {arm.question}: {arm.answer}, seed {config.seed}")
+            console.say(f"{index}/{len(planned)}  {arm.question}: {arm.answer}, seed {config.seed}")
             runs.append({**plan, **_train(arm, config, values.validation_sequences)})
             write_json(path, {"runs": runs, **provenance()})
-            print(f"    validation MSE {runs[-1]['mse']:.1f} in {runs[-1]['seconds']:.0f} s")
+            console.say(f"    validation MSE {runs[-1]['mse']:.1f} in {runs[-1]['seconds']:.0f} s")
     shown = [run for run in runs if any(plan.items() <= run.items() for *_, plan in planned)]
-    print(f"\n{table(shown)}\n\nWritten to {path}")
+    console.conclude(table(shown), path, "python -m trainers.train --config=small")
 
 
 def _define_flags(values: flags.FlagValues) -> None:

@@ -5,10 +5,12 @@
     python -m trainers.train --dataset=mnist --config=paper --seed=1
     python -m trainers.train --dataset=video --data_dir=my_videos/ --max_minutes=30
     python -m trainers.train --dataset=kitti --data_dir=data/   # KITTI, tested on Caltech
-    python -m trainers.train --config=small --protocol=svg --init_from=iprnn_small_moving_mnist
+    python -m trainers.train --init_from=iprnn_small_moving_mnist --protocol=svg   # fine-tune
     python -m trainers.train --resume=runs/mnist-small-...      # go on after an interruption
 
-Each setting below replaces the value of the chosen configuration.
+A setting that is given replaces the configuration's value; those of 'small' are shown. On a GPU
+--config=auto is 'paper', else 'small'; for real video 'kitti' and 'small_video'. Ctrl-C leaves a
+run that --resume goes on with.
 """
 
 from __future__ import annotations
@@ -30,13 +32,16 @@ from iprnn_tf.data.windows import evaluation_batches
 from iprnn_tf.models import VideoPredictor, load_model
 from iprnn_tf.visualization import animation, save_gif
 from programs import command_line
+from programs.console import console
 from programs.tables import aligned
 from trainers import results
 from trainers.callbacks import BestModel, Filmstrips, StopOnNonFiniteLoss, TrainingState
 from trainers.config import TrainingConfig
-from trainers.fitting import compiled_model, start_from, steps_in, training_batches
-from trainers.footage import print_skipped, with_footage
+from trainers.fine_tuning import start_from
+from trainers.fitting import compiled_model, steps_in, training_batches
+from trainers.footage import say_skipped, with_footage
 from trainers.precision import fastest_precision, has_gpu
+from trainers.progress import TrainingProgress
 from trainers.recipes import CONFIGS, resolve
 from trainers.run_directory import RunDirectory
 from trainers.settings import define_flags
@@ -56,6 +61,7 @@ def main(arguments: Sequence[str]) -> None:
         config = resolve(name, values)
         run = RunDirectory(Path(values.output or _new_path(f"{config.dataset}-{name}")))
         run.check_new()
+        command_line.check_folder(run.path)
         _check_length(values)
         config = with_footage(config)
         _print_splits(config)
@@ -84,7 +90,7 @@ def _define_flags(values: flags.FlagValues) -> None:
         "Time a few steps and fix --steps so that training takes about this long.",
         flag_values=values,
     )
-    define_flags(TrainingConfig, values)
+    define_flags(TrainingConfig, values, defaults_of="small")
 
 
 def _config_name(name: str, dataset: str | None) -> str:
@@ -92,7 +98,7 @@ def _config_name(name: str, dataset: str | None) -> str:
         return name
     small, large = ("small_video", "kitti") if dataset in FOOTAGE else ("small", "paper")
     found, chosen = ("a", large) if has_gpu() else ("no", small)
-    print(f"--config=auto: {found} GPU was found, so this is {chosen!r}.")
+    console.say(f"--config=auto: {found} GPU was found, so this is {chosen!r}.")
     return chosen
 
 
@@ -100,12 +106,12 @@ def _print_splits(config: TrainingConfig) -> None:
     data = config.build_dataset()
     if isinstance(data, VideoWindows):
         height, width, channels = data.image_shape
-        print(
+        console.say(
             f"{config.dataset} ({config.protocol}): frames of {height} x {width} x {channels}, "
             f"windows of {data.num_frames}.\n{aligned(summary(data))}"
         )
         for split in SPLITS[1:]:
-            print(f"{split}: {_named(data.prepared.videos(split))}")
+            console.say(f"{split}: {_named(data.prepared.videos(split))}")
         for split in SPLITS:  # So that one without windows is refused before any work.
             data.frames(split)
 
@@ -132,7 +138,7 @@ def _check_length(values: flags.FlagValues) -> None:
 def _suited_to_this_machine(config: TrainingConfig, values: flags.FlagValues) -> TrainingConfig:
     if config.mixed_precision == "auto":
         config = dataclasses.replace(config, mixed_precision=fastest_precision())
-        print(f"--mixed_precision=auto: {config.mixed_precision} suits this machine.")
+        console.say(f"--mixed_precision=auto: {config.mixed_precision} suits this machine.")
     if values.max_minutes is not None:
         config = dataclasses.replace(config, steps=steps_in(config, values.max_minutes * 60))
     return config.in_whole_epochs()
@@ -161,7 +167,7 @@ def train(config: TrainingConfig, run: RunDirectory) -> float:
     if epoch == 0 and config.init_from:
         start_from(config.init_from, model)
     if epoch == config.epochs:
-        print(f"{run.path} is trained already.")
+        console.say(f"{run.path} is trained already.")
         return state.trained_seconds
     data = config.build_dataset()
     validation = evaluation_batches(
@@ -169,7 +175,7 @@ def train(config: TrainingConfig, run: RunDirectory) -> float:
         config.context_frames,
         results.batch_size_for(data.image_shape),
     )
-    print(
+    console.say(
         f"Training {model.count_params():,} weights for {config.steps:,} steps of "
         f"{config.batch_size} sequences into {run.path}"
         + (f", from step {epoch * config.steps_per_epoch:,} on." if epoch else ".")
@@ -182,9 +188,10 @@ def train(config: TrainingConfig, run: RunDirectory) -> float:
         validation_data=validation,
         validation_freq=_validation_epochs(config),
         shuffle=False,
-        verbose=command_line.progress(),
+        verbose=0,
         callbacks=[
             StopOnNonFiniteLoss(),
+            TrainingProgress(config.steps, epoch * config.steps_per_epoch),
             _filmstrips(config, run),  # Before the averaged weights go.
             best_model,
             keras.callbacks.TensorBoard(
@@ -232,14 +239,16 @@ def report(config: TrainingConfig, run: RunDirectory, seconds: float) -> None:
     )
     evaluation.draw(run.curve_file)
     save_animation(model, config, run)
-    print(
-        f"\n{evaluation}\n\n"
-        f"Results: {run.path} (model.keras, metrics.json, predictions.gif, error.png).\n"
-        f"Curves and filmstrips: tensorboard --logdir {run.path}\n"
-        f"Next: {_next_command(config, run)}"
-    )
     if config.dataset in FOOTAGE:
-        print_skipped(PreparedVideo.read(config.data_dir))
+        say_skipped(PreparedVideo.read(config.data_dir))
+    console.conclude(
+        evaluation,
+        run.path,
+        f"tensorboard --logdir {run.path}",
+        _next_command(config, run),
+        f"python -m export.saved_model --model={run.path} --output=serving/models/iprnn",
+        contents="model.keras, metrics.json, predictions.gif, error.png",
+    )
 
 
 def _next_command(config: TrainingConfig, run: RunDirectory) -> str:

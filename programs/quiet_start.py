@@ -1,0 +1,49 @@
+"""TensorFlow without the lines it writes about itself while it starts."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+
+LEVEL = "TF_CPP_MIN_LOG_LEVEL"  # A user who has set it wants to see TensorFlow's notes.
+_STDERR = 2
+
+
+def import_tensorflow() -> None:
+    """Imports TensorFlow and lets it look for devices, which is when it writes most.
+
+    Some of its notes obey no setting, so what it writes meanwhile is kept, and shown only where
+    the import fails.
+    """
+    if LEVEL in os.environ:
+        return
+    os.environ[LEVEL] = "2"  # Errors alone, from here on.
+    with _kept_unless_it_fails():
+        import tensorflow as tf
+
+        tf.config.list_physical_devices()
+    # Every program calls a model in several ways; that each is traced once is no news.
+    tf.get_logger().setLevel(logging.ERROR)
+
+
+@contextlib.contextmanager
+def _kept_unless_it_fails() -> Iterator[None]:
+    """Keeps what is written to stderr, by C++ too."""
+    sys.stderr.flush()
+    shown = os.dup(_STDERR)
+    with tempfile.TemporaryFile() as kept:
+        os.dup2(kept.fileno(), _STDERR)
+        try:
+            yield
+        except BaseException:
+            os.dup2(shown, _STDERR)
+            kept.seek(0)
+            os.write(_STDERR, kept.read())
+            raise
+        finally:
+            os.dup2(shown, _STDERR)
+            os.close(shown)

@@ -1,0 +1,34 @@
+"""The programs, each of which keeps what the tests of command lines promise."""
+
+import export.benchmark
+import export.client
+import export.onnx
+import export.saved_model
+import export.tflite
+import export.verify
+import trainers.benchmark
+import trainers.evaluate
+import trainers.predict
+import trainers.prepare
+import trainers.release
+import trainers.study
+import trainers.train
+
+PROGRAMS = {
+    module.__name__: module
+    for module in (
+        trainers.train,
+        trainers.evaluate,
+        trainers.predict,
+        trainers.prepare,
+        trainers.release,
+        trainers.benchmark,
+        trainers.study,
+        export.saved_model,
+        export.tflite,
+        export.onnx,
+        export.verify,
+        export.benchmark,
+        export.client,
+    )
+}

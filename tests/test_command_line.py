@@ -1,0 +1,100 @@
+"""How programs end: exit statuses, one line for an error, and no line of TensorFlow's."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from programs import command_line
+
+ROOT = Path(__file__).parent.parent
+
+
+def ended(main, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["program"])
+    with pytest.raises(SystemExit) as end:
+        command_line.run(main)
+    return end.value.code
+
+
+def raising(error):
+    def main(arguments):
+        raise error
+
+    return main
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "line"),
+    [
+        (ValueError("a rule.\nReceived: x."), 2, "error: a rule. Received: x."),
+        (command_line.Failure("it drifted."), 1, "error: it drifted."),
+        (OSError(28, "No space left"), 1, "error: [Errno 28] No space left"),
+        (MemoryError(), 1, "error: out of memory. Try a smaller model or --batch_size."),
+        (KeyboardInterrupt("Go on with: x"), 130, "interrupted: Go on with: x"),
+        (KeyboardInterrupt(), 130, "interrupted: Nothing half-written is left."),
+    ],
+)
+def test_what_goes_wrong_is_one_line_and_a_status(error, status, line, monkeypatch, capsys):
+    assert ended(raising(error), monkeypatch) == status
+    assert capsys.readouterr() == ("", f"\n{line}\n")
+
+
+@pytest.mark.parametrize("arguments", [["--speed=3"], ["--help=x"], ["runs/x"]])
+def test_arguments_that_are_not_understood_are_the_users_mistake(arguments):
+    with pytest.raises(ValueError, match="--help"):
+        command_line.parse("", lambda values: None, arguments)
+
+
+def test_a_place_that_cannot_be_written_to_is_refused(tmp_path):
+    (tmp_path / "file").write_text("")
+    command_line.check_folder(tmp_path / "a" / "b")
+    with pytest.raises(ValueError, match=r"Received: .*x, but .*file is no folder\. Choose"):
+        command_line.check_folder(tmp_path / "file" / "x")
+
+
+def run(*arguments, **changes):
+    environment = {name: text for name, text in os.environ.items() if name[:6] != "TF_CPP"}
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=ROOT,
+        env=environment | changes,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_a_mistake_costs_one_line_on_stderr_and_none_of_tensorflows():
+    done = run("-m", "trainers.evaluate", "--model=nowhere")
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith("\nerror: A model is a run directory")
+    assert done.stderr.count("\n") == 2
+
+
+def test_who_asks_for_tensorflows_notes_sees_them():
+    assert "oneDNN" in run("-c", "import programs, tensorflow", TF_CPP_MIN_LOG_LEVEL="0").stderr
+
+
+def test_notes_of_an_import_that_fails_are_shown():
+    failing = (
+        "import os; from programs import quiet_start\n"
+        "with quiet_start._kept_unless_it_fails():\n"
+        "    os.write(2, b'the reason')\n"
+        "    raise ImportError('no such library')"
+    )
+    done = run("-c", failing)
+    assert "the reason" in done.stderr
+    assert "no such library" in done.stderr
+
+
+def test_output_that_nobody_reads_any_more_is_no_error():
+    done = run(
+        "-c",
+        "import sys; sys.argv[1:] = []; from programs import command_line\n"
+        "def main(arguments):\n    raise BrokenPipeError\ncommand_line.run(main)",
+    )
+    assert (done.returncode, done.stderr) == (0, "")

@@ -1,0 +1,83 @@
+"""Training that starts from pretrained weights."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import keras
+
+from iprnn_tf.cells import CELLS
+from iprnn_tf.data import FOOTAGE
+from iprnn_tf.models import IPRNN, VideoPredictor, load_model
+from trainers.config import TrainingConfig
+from trainers.training_settings import NORMALIZATIONS
+
+_KEYS = {cell.__name__: key for key, cell in CELLS.items()}
+
+
+def settings_of(source: str, dataset: str) -> dict[str, Any]:
+    """Returns the settings that a pretrained model fixes: its architecture and its channels.
+
+    Args:
+        source: as for `load_model`.
+        dataset: to be trained on; channels are a setting of real video alone.
+
+    Raises:
+        ValueError: if there is no such model.
+    """
+    pretrained = load_model(source)
+    settings = _architecture(pretrained)
+    if dataset in FOOTAGE:
+        settings["channels"] = pretrained.image_shape[-1]
+    return settings
+
+
+def start_from(source: str, model: IPRNN) -> None:
+    """Gives a new model pretrained weights.
+
+    Raises:
+        ValueError: if the pretrained model has another architecture.
+    """
+    pretrained = load_model(source)
+    own, wanted = _architecture(model), _architecture(pretrained)
+    different = {name: value for name, value in wanted.items() if own.get(name) != value}
+    if not different and _shapes(model) != _shapes(pretrained):
+        different = {"image_shape": pretrained.image_shape}
+    if different:
+        raise ValueError(
+            f"--init_from needs a model of the same architecture. Received: {source}, where "
+            f"{', '.join(f'{name} is {value}' for name, value in different.items())}. Leave these "
+            "settings out, or start from another model."
+        )
+    model.set_weights(pretrained.get_weights())
+
+
+def _architecture(model: VideoPredictor) -> dict[str, Any]:
+    """What the weights depend on beside the frames' shape, in the words of the settings."""
+    config = model.get_config()
+    cell = config.get("cell", {"class_name": "none", "config": {}})
+    names = {field.name for field in dataclasses.fields(TrainingConfig)}
+    names -= {"horizon", "value_range"}
+    return {
+        **{name: value for name, value in (config | cell["config"]).items() if name in names},
+        "cell": _KEYS.get(cell["class_name"], cell["class_name"]),
+        "normalization": _normalization_name(cell["config"].get("normalization")),
+    }
+
+
+def _normalization_name(serialized: dict[str, Any] | None) -> str:
+    """The setting that makes such a layer, or else the layer's class."""
+    for name, create in NORMALIZATIONS.items():
+        if _nameless(keras.saving.serialize_keras_object(create())) == _nameless(serialized):
+            return name
+    return str((serialized or {})["class_name"])
+
+
+def _nameless(serialized: dict[str, Any] | None) -> Any:
+    config = (serialized or {}).get("config", {})
+    return [(key, value) for key, value in config.items() if key not in ("name", "dtype")]
+
+
+def _shapes(model: VideoPredictor) -> list[tuple[int, ...]]:
+    return [tuple(weight.shape) for weight in model.weights]

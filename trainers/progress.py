@@ -1,0 +1,67 @@
+"""Bars of progress for the loops of Keras."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+
+from programs.console import console
+
+
+class TrainingProgress(keras.callbacks.Callback):
+    """Shows how far `fit` is, the time left, and a line for each validation.
+
+    Args:
+        steps: of the whole run.
+        done: steps of earlier calls of `fit`.
+    """
+
+    def __init__(self, steps: int, done: int = 0) -> None:
+        super().__init__()
+        self.steps, self.done = steps, done
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        self._bar = console.progress("Training", self.steps, "steps", self.done)
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        self._bar.set_postfix_str(f"loss {logs['loss']:.4f}", refresh=False)
+        self._bar.update()
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        if "val_mse" in logs:
+            console.say(
+                f"step {self._bar.n:,}: loss {logs['loss']:.4f}, "
+                f"validation MSE {logs['val_mse']:.2f}"
+            )
+
+    def on_test_begin(self, logs: Any = None) -> None:
+        self._bar.set_description("Validating")
+
+    def on_test_end(self, logs: Any = None) -> None:
+        self._bar.set_description("Training")
+
+    def on_train_end(self, logs: Any = None) -> None:
+        self._bar.close()
+
+
+class MeasuringProgress(keras.callbacks.Callback):
+    """Shows how far `evaluate` is, and the time left.
+
+    Args:
+        name: of what is measured.
+        batches: how many there are.
+    """
+
+    def __init__(self, name: str, batches: int) -> None:
+        super().__init__()
+        self.name, self.batches = name, batches
+
+    def on_test_begin(self, logs: Any = None) -> None:
+        self._bar = console.progress(f"Measuring {self.name}", self.batches, "batches")
+
+    def on_test_batch_end(self, batch: int, logs: Any = None) -> None:
+        self._bar.update()
+
+    def on_test_end(self, logs: Any = None) -> None:
+        self._bar.close()
