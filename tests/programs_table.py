@@ -1,5 +1,7 @@
 """The programs, each of which keeps what the tests of command lines promise."""
 
+from absl import flags
+
 import export.benchmark
 import export.client
 import export.onnx
@@ -32,3 +34,14 @@ PROGRAMS = {
         export.client,
     )
 }
+
+
+def check_understood(command):
+    """Raises an error if a program doesn't know the arguments of `python -m program ...`."""
+    _, _, name, *arguments = command
+    values = flags.FlagValues()
+    if name == "trainers.benchmark":
+        PROGRAMS[name].BENCHMARKS[arguments.pop(0)][0](values)
+    else:
+        PROGRAMS[name]._define_flags(values)
+    assert values(["", *arguments]) == [""]

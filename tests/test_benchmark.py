@@ -36,7 +36,7 @@ def test_video_is_measured_as_it_grows_tenfold(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(data_benchmark, "READING_SECONDS", 0.1)
     benchmark.main(["data", "--gigabytes=0.5"])
     _, small, large = (
-        line.split() for line in capsys.readouterr().out.split("\n\n")[0].splitlines()
+        line.split() for line in capsys.readouterr().out.strip().split("\n\n")[0].splitlines()
     )
     assert [row[3] for row in (small, large)] == ["800", "8,120"]
     assert int(large[-1].replace(",", "")) < 1.1 * int(small[-1].replace(",", ""))

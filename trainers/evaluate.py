@@ -86,7 +86,7 @@ def _define_flags(values: flags.FlagValues) -> None:
     define_string(
         "data_file",
         None,
-        "Measure on mnist_test_seq.npy instead (see README).",
+        "Measure on mnist_test_seq.npy instead (docs/measuring.md).",
         flag_values=values,
     )
     define_flags(TrainingConfig, values, _SETTINGS)
