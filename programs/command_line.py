@@ -98,6 +98,7 @@ def run(main: Callable[[Sequence[str]], None]) -> None:
 
 
 def _fail(kind: str, message: object, status: int) -> None:
+    console.stop()
     text = " ".join(str(message).split())
     print(f"\n{styled_error(f'{kind}:')} {text}", file=sys.stderr)
     sys.exit(status)

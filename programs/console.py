@@ -18,7 +18,9 @@ BOLD, _RED, _PLAIN = "\x1b[1m", "\x1b[31m", "\x1b[0m"
 class Console:
     """Where the programs speak; with `quiet`, only of their results."""
 
-    quiet = False
+    def __init__(self) -> None:
+        self.quiet = False
+        self._bar: tqdm[Any] | None = None
 
     def say(self, text: object) -> None:
         """Prints lines for people, above a bar of progress if there is one."""
@@ -38,7 +40,7 @@ class Console:
             done: how much was done before.
         """
         redrawn = _is_redrawn(sys.stdout)
-        return tqdm(
+        self._bar = tqdm(
             desc=name,
             total=total,
             unit=unit,
@@ -52,6 +54,12 @@ class Console:
             dynamic_ncols=redrawn,
             colour="green" if _shows_colours(sys.stdout) else None,
         )
+        return self._bar
+
+    def stop(self) -> None:
+        """Leaves the last bar as it is, where the work is interrupted."""
+        if self._bar is not None:
+            self._bar.close()
 
     def conclude(
         self, report: object, results: object | None, *commands: str, contents: str = ""

@@ -21,7 +21,9 @@ def import_tensorflow() -> None:
     """
     if LEVEL in os.environ:
         return
-    os.environ[LEVEL] = "2"  # Errors alone, from here on.
+    # From here on nothing: its optimiser of graphs calls what it can't improve an error, and what
+    # does go wrong comes as an exception.
+    os.environ[LEVEL] = "3"
     with _kept_unless_it_fails():
         import tensorflow as tf
 

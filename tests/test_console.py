@@ -64,6 +64,14 @@ def test_without_a_total_the_count_is_shown(monkeypatch):
     assert "Predicting: 4 forecasts in 00:00" in terminal.getvalue()
 
 
+def test_what_is_interrupted_leaves_its_bar_above_the_message(monkeypatch):
+    terminal, console = on_a_terminal(monkeypatch), Console()
+    bar = console.progress("Working", 3, "steps")
+    console.stop()
+    assert terminal.getvalue().endswith("\n")
+    assert bar.disable  # As tqdm says that one is closed.
+
+
 def test_the_end_names_the_results_and_the_next_commands(capsys):
     Console().conclude("A table.", "runs/x", "one", "two", contents="model.keras")
     assert capsys.readouterr().out == (

@@ -25,21 +25,21 @@ class TrainingProgress(keras.callbacks.Callback):
         self._bar = console.progress("Training", self.steps, "steps", self.done)
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        self._bar.set_postfix_str(f"loss {logs['loss']:.4f}", refresh=False)
+        self._bar.set_postfix_str(f"loss {logs['loss']:.4g}", refresh=False)
         self._bar.update()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         if "val_mse" in logs:
             console.say(
-                f"step {self._bar.n:,}: loss {logs['loss']:.4f}, "
+                f"step {self._bar.n:,}: loss {logs['loss']:.4g}, "
                 f"validation MSE {logs['val_mse']:.2f}"
             )
 
     def on_test_begin(self, logs: Any = None) -> None:
-        self._bar.set_description("Validating")
+        self._bar.set_description_str("Validating")
 
     def on_test_end(self, logs: Any = None) -> None:
-        self._bar.set_description("Training")
+        self._bar.set_description_str("Training")
 
     def on_train_end(self, logs: Any = None) -> None:
         self._bar.close()
