@@ -271,3 +271,13 @@ def test_where_the_truth_has_ended_an_animation_is_middle_grey():
     unknown = np.full_like(TARGETS, np.nan)
     picture = animation(CONTEXT[None], unknown[None], PREDICTIONS[None], scale=3)[-1]
     assert where(picture, 128)[3] < where(picture, 70)[2]
+
+
+@pytest.mark.parametrize(("height", "named"), [(40, True), (16, False)])
+def test_rows_are_named_under_the_context_where_there_is_room(height, named):
+    frames = np.zeros((1, 8, height, 48, 1), "float32")
+    picture = filmstrips(frames, frames, frames)
+    under_context = picture[height + 2 :, : 8 * 48]
+    for row in (under_context[:height], under_context[-height:]):
+        assert (row < 255).any() == named
+        assert (row[:, :100] == 255).all()  # To the right, beside what it names.

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from PIL import Image, ImageDraw, ImageFont
 
 from iprnn_tf.visualization.differences import difference_maps
 from iprnn_tf.visualization.layout import (
     GAP,
     HEIGHT,
+    INK,
     WHITE,
     WIDE_GAP,
     WIDTH,
@@ -20,13 +22,16 @@ from iprnn_tf.visualization.layout import (
     predicted,
 )
 
+_SMALLEST_TEXT, _LARGEST_TEXT = 10, 20  # Pixels.
+
 
 def filmstrip(context: Any, targets: Any, predictions: Any) -> Picture:
     """Draws one sequence as a picture: every prediction stands under the frame it predicts.
 
     Under every prediction stands its difference from the truth: white where they are equal, blue
     where the prediction is too dark, vermilion where it is too bright (`difference_maps`). A wide
-    gap parts the context from the future. Without targets there is one row.
+    gap parts the context from the future; the rows are named under it, where there is room.
+    Without targets there is one row.
 
     Args:
         context: Observed frames `(T, H, W, C)`.
@@ -40,9 +45,12 @@ def filmstrip(context: Any, targets: Any, predictions: Any) -> Picture:
     past, future = _row(observed(context)), _row(predicted(predictions))
     if targets is None:
         return joined([past, future], WIDE_GAP, WIDTH)
-    nothing = np.full_like(past, WHITE)
     differences = _row(difference_maps(targets, predictions))
-    rows = (past, _row(observed(targets))), (nothing, future), (nothing, differences)
+    rows = (
+        (past, _row(observed(targets))),
+        (_named("prediction", past.shape), future),
+        (_named("prediction - truth", past.shape), differences),
+    )
     return joined([joined(row, WIDE_GAP, WIDTH) for row in rows], GAP, HEIGHT)
 
 
@@ -52,6 +60,18 @@ def filmstrips(context: Any, targets: Any, predictions: Any) -> Picture:
     truths = [None] * len(context) if targets is None else targets
     strips = [filmstrip(*frames) for frames in zip(context, truths, predictions, strict=True)]
     return joined(strips, WIDE_GAP, HEIGHT)
+
+
+def _named(name: str, shape: tuple[int, ...]) -> Picture:
+    """White, with the name of the row to its right, if it fits."""
+    height, width, _ = shape
+    size = min(height // 3, _LARGEST_TEXT)
+    image = Image.new("RGB", (width, height), (WHITE,) * 3)
+    font = ImageFont.load_default(size) if size >= _SMALLEST_TEXT else None
+    if font and font.getlength(name) < width:
+        place = (width - GAP, height / 2)
+        ImageDraw.Draw(image).text(place, name, INK, font, anchor="rm")
+    return np.asarray(image)
 
 
 def _row(frames: Picture) -> Picture:
