@@ -22,6 +22,11 @@ class Console:
         self.quiet = False
         self._bar: tqdm[Any] | None = None
 
+    @property
+    def redraws(self) -> bool:
+        """Whether bars move: on a terminal and in a notebook."""
+        return sys.stdout.isatty() or type(sys.stdout).__module__.startswith("ipykernel")
+
     def say(self, text: object) -> None:
         """Prints lines for people, above a bar of progress if there is one."""
         if not self.quiet:
@@ -39,7 +44,7 @@ class Console:
             unit: of what, in the plural.
             done: how much was done before.
         """
-        redrawn = _is_redrawn(sys.stdout)
+        redrawn = self.redraws
         self._bar = tqdm(
             desc=name,
             total=total,
@@ -101,19 +106,18 @@ def _shows_colours(stream: TextIO) -> bool:
     return stream.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
 
 
-def _is_redrawn(stream: TextIO) -> bool:
-    return stream.isatty() or type(stream).__module__.startswith("ipykernel")
-
-
 class _Lines:
     """Makes lines of what would be redrawn in place."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
+        self._last = ""
 
     def write(self, text: str) -> None:
-        if text.strip():
-            self._stream.write(text.strip() + "\n")
+        line = text.strip()
+        if line not in ("", self._last):
+            self._stream.write(f"{line}\n")
+            self._last = line
 
     def flush(self) -> None:
         self._stream.flush()

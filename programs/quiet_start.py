@@ -9,7 +9,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 
-LEVEL = "TF_CPP_MIN_LOG_LEVEL"  # A user who has set it wants to see TensorFlow's notes.
+LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 _STDERR = 2
 
 
@@ -17,13 +17,12 @@ def import_tensorflow() -> None:
     """Imports TensorFlow and lets it look for devices, which is when it writes most.
 
     Some of its notes obey no setting, so what it writes meanwhile is kept, and shown only where
-    the import fails.
+    the import fails. Who sets the level to 0 or 1 sees everything.
     """
-    if LEVEL in os.environ:
-        return
-    # From here on nothing: its optimiser of graphs calls what it can't improve an error, and what
+    # By default nothing: its optimiser of graphs calls what it can't improve an error, and what
     # does go wrong comes as an exception.
-    os.environ[LEVEL] = "3"
+    if os.environ.setdefault(LEVEL, "3") < "2":
+        return
     with _kept_unless_it_fails():
         import tensorflow as tf
 

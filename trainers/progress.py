@@ -36,10 +36,10 @@ class TrainingProgress(keras.callbacks.Callback):
             )
 
     def on_test_begin(self, logs: Any = None) -> None:
-        self._bar.set_description_str("Validating")
+        self._bar.set_description_str("Validating", refresh=console.redraws)
 
     def on_test_end(self, logs: Any = None) -> None:
-        self._bar.set_description_str("Training")
+        self._bar.set_description_str("Training", refresh=console.redraws)
 
     def on_train_end(self, logs: Any = None) -> None:
         self._bar.close()
