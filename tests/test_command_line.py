@@ -67,8 +67,9 @@ def run(*arguments, **changes):
     )
 
 
-def test_a_mistake_costs_one_line_on_stderr_and_none_of_tensorflows():
-    done = run("-m", "trainers.evaluate", "--model=nowhere")
+@pytest.mark.parametrize("inherited", [{}, {"TF_CPP_MIN_LOG_LEVEL": "3"}])
+def test_a_mistake_costs_one_line_on_stderr_and_none_of_tensorflows(inherited):
+    done = run("-m", "trainers.evaluate", "--model=nowhere", **inherited)
     assert done.returncode == 2
     assert done.stdout == ""
     assert done.stderr.startswith("\nerror: A model is a run directory")
