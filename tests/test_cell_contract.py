@@ -9,6 +9,7 @@ import pytest
 from keras import ops
 
 from iprnn_tf import Cell, StackedCells, STGRUCell
+from iprnn_tf.cells import CELLS as TRAINABLE
 
 BATCH, HEIGHT, WIDTH, CHANNELS = FEATURES_SHAPE = (2, 6, 5, 3)  # (B, h, w, C)
 
@@ -69,6 +70,16 @@ def stepped(cell, sequence, states):
         features, states = cell(features, states)
         trajectory.append((features, states))
     return trajectory
+
+
+def test_every_cell_that_can_be_trained_by_name_has_a_row():
+    rows = {type(make()) for make in CELLS.values()}
+    assert set(TRAINABLE.values()) <= rows
+
+
+@pytest.mark.parametrize("name", TRAINABLE)
+def test_the_output_of_a_cell_has_as_many_channels_as_its_filters(name):
+    assert TRAINABLE[name](filters=7).output_size == 7
 
 
 def test_states_start_at_zero_with_the_declared_channels(cell):

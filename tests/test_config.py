@@ -6,6 +6,8 @@ import keras
 import pytest
 from absl import flags
 
+from iprnn_tf import STGRUCell
+from iprnn_tf.cells import CELLS
 from trainers.config import TrainingConfig
 from trainers.recipes import CONFIGS, resolve
 from trainers.settings import define_flags
@@ -44,6 +46,26 @@ def test_the_protocol_follows_the_data_set():
 def test_encoder_filters_follow_the_filters_unless_given():
     assert resolved("small", "--filters=8").encoder_filters is None
     assert resolved("small", "--filters=8", "--encoder_filters=2,4").encoder_filters == [2, 4]
+
+
+class PlainCell(STGRUCell):
+    """A memory with fewer settings than STGRU's."""
+
+    def __init__(self, filters, kernel_size=5, **kwargs):
+        super().__init__(filters, kernel_size, **kwargs)
+
+
+def test_a_memory_gets_the_settings_that_it_takes(monkeypatch):
+    monkeypatch.setitem(CELLS, "stgru", PlainCell)
+    config = TrainingConfig(filters=2, kernel_size=3, num_layers=1, mixed_precision="float32")
+    [cell] = config.build_model().cell.cells
+    assert (cell.filters, cell.kernel_size) == (2, 3)
+
+
+def test_a_setting_that_the_memory_does_not_have_is_refused(monkeypatch):
+    monkeypatch.setitem(CELLS, "stgru", PlainCell)
+    with pytest.raises(ValueError, match=r"takes --filters, --kernel_size.*: --update_bias=1.0"):
+        TrainingConfig(update_bias=1.0)
 
 
 @pytest.mark.parametrize(("steps", "epochs", "total"), [(1, 1, 1), (100, 1, 100), (250, 3, 252)])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import inspect
 from typing import Any
 
 import keras
@@ -15,7 +14,9 @@ from iprnn_tf.data.video_protocols import DIGITS, VIDEO_PROTOCOLS, VideoProtocol
 from iprnn_tf.data.windows import TrainingWindows
 from iprnn_tf.losses import FrameError
 from iprnn_tf.scheduled_sampling import LinearSampling
+from programs.arguments import taken_by
 from trainers.training_settings import (
+    CELL_SETTINGS,
     NORMALIZATIONS,
     OPTIMIZERS,
     PRECISIONS,
@@ -53,11 +54,27 @@ class TrainingConfig(RunSettings, LearningSettings, ModelSettings, SequenceSetti
                 f"--protocol of --dataset={self.dataset} is one of {', '.join(protocols)}. "
                 f"Received: {self.protocol}. Leave it out for the first."
             )
+        self._check_cell()
         if self.encoder_filters is not None and len(self.encoder_filters) != self.num_downsamplings:
             raise ValueError(
                 "--encoder_filters gives one number for each downsampling. Received: "
                 f"{len(self.encoder_filters)} numbers with "
                 f"--num_downsamplings={self.num_downsamplings}."
+            )
+
+    def _check_cell(self) -> None:
+        """Refuses a setting that the memory doesn't have: it would change nothing."""
+        usual = {field.name: field.default for field in dataclasses.fields(self)}
+        known = taken_by(CELLS[self.cell], dict.fromkeys(CELL_SETTINGS))
+        foreign = [
+            f"--{name}={getattr(self, name)}"
+            for name in CELL_SETTINGS
+            if name not in known and getattr(self, name) != usual[name]
+        ]
+        if foreign:
+            raise ValueError(
+                f"--cell={self.cell} takes {', '.join(f'--{name}' for name in known)}. "
+                f"Received: {', '.join(foreign)}. Leave that out, or take another --cell."
             )
 
     @property
@@ -88,13 +105,10 @@ class TrainingConfig(RunSettings, LearningSettings, ModelSettings, SequenceSetti
         )
 
     def _build_cell(self) -> Cell:
-        return CELLS[self.cell](
-            filters=self.filters,
-            kernel_size=self.kernel_size,
-            use_bias=self.use_bias,
-            normalization=NORMALIZATIONS[self.normalization](),
-            update_bias=self.update_bias,
-        )
+        settings = {name: getattr(self, name) for name in CELL_SETTINGS}
+        settings["normalization"] = NORMALIZATIONS[self.normalization]()
+        cell = CELLS[self.cell]
+        return cell(**taken_by(cell, settings))
 
     @property
     def error_protocol(self) -> VideoProtocol:
@@ -109,14 +123,8 @@ class TrainingConfig(RunSettings, LearningSettings, ModelSettings, SequenceSetti
             "num_frames": self.context_frames + self.horizon,
             "image_size": self.cut().image_size,
         }
-        wanted = inspect.signature(data).parameters
-        return data(
-            **{
-                name: value
-                for name, value in settings.items()
-                if name in wanted and value is not None
-            }
-        )
+        given = {name: value for name, value in settings.items() if value is not None}
+        return data(**taken_by(data, given))
 
     def build_windows(self) -> TrainingWindows:
         """Creates the pipeline that draws which true frames are fed."""

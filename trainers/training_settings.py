@@ -30,6 +30,9 @@ PRECISIONS = {
     "float16": "mixed_float16",
 }
 
+# What a memory may take, by these names; each takes some of them, `filters` always.
+CELL_SETTINGS = ("filters", "kernel_size", "use_bias", "normalization", "update_bias")
+
 
 @dataclasses.dataclass(frozen=True)
 class SequenceSettings(FootageSettings):
