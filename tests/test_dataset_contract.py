@@ -13,9 +13,9 @@ SMALL = {"num_frames": 4, "image_size": (34, 40)}
 SHAPE = (4, 34, 40, 1)
 
 
-def digits(**settings):
-    """A row of moving digits: how to create it, and the sizes of its held-out splits."""
-    return lambda folder: (functools.partial(MovingMNIST, **SMALL, **settings), (1000, 3000))
+def drawn(data, **settings):
+    """A row of drawn sequences: how to create it, and the sizes of its held-out splits."""
+    return lambda folder: (functools.partial(data, **SMALL, **settings), (1000, 3000))
 
 
 def footage(protocol, sizes):
@@ -30,9 +30,9 @@ def footage(protocol, sizes):
 
 
 ROWS = {
-    "canonical": digits(protocol="canonical"),
-    "svg": digits(protocol="svg"),
-    "three digits": digits(num_digits=3),
+    "canonical": drawn(MovingMNIST, protocol="canonical"),
+    "svg": drawn(MovingMNIST, protocol="svg"),
+    "three digits": drawn(MovingMNIST, num_digits=3),
     "video, paper": footage("paper", (40, 40)),
     "video, prednet": footage("prednet", (10, 10)),
     "video, openstl": footage("openstl", (10, 10)),
@@ -53,10 +53,9 @@ def first(frames, count):
     return np.stack(list(frames.take(count).as_numpy_iterator()))
 
 
-def test_every_data_set_has_a_row():
-    kinds = {"video": VideoWindows}
-    rows = {kinds.get(name.partition(",")[0], MovingMNIST) for name in ROWS}
-    assert rows == set(DATASETS.values())
+def test_every_data_set_has_a_row(tmp_path):
+    rows = [create(tmp_path / name)[0] for name, create in ROWS.items()]
+    assert {row.func for row in rows} >= set(DATASETS.values())
 
 
 def test_windows_are_uint8_frames_of_the_declared_shape(create):
@@ -109,6 +108,5 @@ def test_an_unknown_split_is_answered_with_the_known_ones(create):
 
 
 def test_an_unknown_protocol_is_answered_with_the_known_ones(create):
-    assert len(create().protocols) > 1
     with pytest.raises(ValueError, match=f"{', '.join(create().protocols)}.*'mine'"):
         create(protocol="mine")

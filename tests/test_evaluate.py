@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 
-from iprnn_tf.data import moving_mnist, toronto
+from iprnn_tf.data import drawn, toronto
 from iprnn_tf.metrics import SSIM_MODES
 from trainers import evaluate
 
@@ -99,7 +99,7 @@ def test_an_unknown_preset_is_answered_with_the_known_ones():
 
 def test_a_preset_is_measured_by_name_and_its_results_lie_apart(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setitem(moving_mnist.NUM_SEQUENCES, "test", 4)
+    monkeypatch.setitem(drawn.NUM_SEQUENCES, "test", 4)
     evaluate.main(["--preset=iprnn_small_moving_mnist", "--protocol=svg", "--ssim_modes=uint8"])
     [output] = tmp_path.rglob("*.json")
     assert output.relative_to(tmp_path).parts == (

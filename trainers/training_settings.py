@@ -10,7 +10,7 @@ import keras
 
 from iprnn_tf.cells import CELLS
 from iprnn_tf.data import DATASETS
-from iprnn_tf.data.moving_mnist import NUM_SEQUENCES
+from iprnn_tf.data.drawn import NUM_SEQUENCES
 from iprnn_tf.optimizers import ConvMuon
 from trainers.footage import FootageSettings
 from trainers.settings import setting

@@ -9,15 +9,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import tensorflow as tf
 
-from iprnn_tf.data.digits import check_split, load_digits
-
-NUM_SEQUENCES = {"validation": 1_000, "test": 3_000}  # Training sequences never end.
-HELD_OUT_SEED = 2021  # Validation and test sequences are the same whatever the seed.
-SPLIT_STREAMS = {"train": 0, "validation": 1, "test": 2}
-
-# Random numbers are drawn for this many sequences at once, from (seed, block): sequence i is the
-# same whatever the batch size and wherever reading starts.
-BLOCK = 64
+from iprnn_tf.data.digits import load_digits
+from iprnn_tf.data.drawn import BLOCK, DrawnSequences, Seed
 
 Limits = tuple[int, int]  # The last (top, left) at which a digit is whole.
 Trajectory = tuple[tf.Tensor, tf.Tensor]  # Integer (tops, lefts), each (N, T).
@@ -107,12 +100,10 @@ PROTOCOLS = {
 }
 
 
-class MovingMNIST:
+class MovingMNIST(DrawnSequences):
     """Sequences of moving digits, drawn as they are needed.
 
-    Everything is a graph of `tf.data`: training sequences are fresh and never end, validation
-    and test sequences are fixed. Sequence i of a split depends on the seed and on i alone. The
-    digits of the three splits are disjoint (`iprnn_tf.data.digits`).
+    The digits of the three splits are disjoint (`iprnn_tf.data.digits`).
 
     Args:
         protocol: "canonical", the generator of Srivastava et al. that most papers use, or
@@ -137,37 +128,16 @@ class MovingMNIST:
         num_frames: int = 20,
         seed: int = 0,
     ) -> None:
-        _check_arguments(protocol, num_digits, image_size, num_frames)
+        super().__init__(protocol, (*image_size, 1), num_frames, seed)
+        _check_arguments(num_digits, image_size, PROTOCOLS[protocol].digit_size + 2)
         self.protocol = PROTOCOLS[protocol]
         self.num_digits = num_digits
-        self.image_shape = (*image_size, 1)
-        self.num_frames = num_frames
-        self.seed = seed
 
-    def frames(self, split: str, start: int = 0) -> tf.data.Dataset:
-        """Returns the sequences of a split, each uint8 `(T, H, W, 1)`.
-
-        Args:
-            split: "train", "validation" or "test".
-            start: index of the first sequence; an interrupted run goes on from there.
-        """
-        check_split(split)
+    def drawing(self, split: str) -> Callable[[Seed], tf.Tensor]:
         glyphs = tf.constant(self._glyphs(split))
-        seed = self.seed if split == "train" else HELD_OUT_SEED
+        return lambda seed: self._draw(glyphs, seed)
 
-        def draw_block(block: tf.Tensor) -> tf.Tensor:
-            return self._draw(glyphs, (SPLIT_STREAMS[split] + 3 * seed, block))
-
-        first_block, offset = divmod(start, BLOCK)
-        blocks = tf.data.Dataset.range(first_block, np.iinfo(np.int64).max)
-        sequences = blocks.map(draw_block, num_parallel_calls=tf.data.AUTOTUNE).unbatch()
-        sequences = sequences.skip(offset)
-        if split == "train":
-            return sequences
-        count = max(NUM_SEQUENCES[split] - start, 0)
-        return sequences.take(count).apply(tf.data.experimental.assert_cardinality(count))
-
-    def _draw(self, glyphs: tf.Tensor, seed: tuple[int, tf.Tensor]) -> tf.Tensor:
+    def _draw(self, glyphs: tf.Tensor, seed: Seed) -> tf.Tensor:
         """Draws one block of sequences, uint8 `(BLOCK, T, H, W, 1)`."""
         uniform = tf.random.stateless_uniform(
             (self.num_digits, BLOCK, 5), seed, dtype=tf.float64, alg="philox"
@@ -215,27 +185,14 @@ def _resize(digits: np.ndarray, size: int) -> np.ndarray:
     return np.asarray(tf.cast(tf.round(resized[..., 0]), tf.uint8))
 
 
-def _check_arguments(
-    protocol: str, num_digits: int, image_size: tuple[int, int], num_frames: int
-) -> None:
-    if protocol not in PROTOCOLS:
-        raise ValueError(
-            f"`protocol` must be one of {', '.join(PROTOCOLS)}. Received: protocol={protocol!r}. "
-            "Most papers use the canonical one."
-        )
+def _check_arguments(num_digits: int, image_size: tuple[int, int], smallest: int) -> None:
     if num_digits not in (1, 2, 3):
         raise ValueError(
             f"`num_digits` must be 1, 2 or 3. Received: num_digits={num_digits!r}. "
             "Most papers use 2."
         )
-    smallest = PROTOCOLS[protocol].digit_size + 2
     if min(image_size) < smallest:
         raise ValueError(
             f"Both sides of the canvas must be at least {smallest} pixels, so that digits can "
             f"move. Received: image_size={tuple(image_size)}."
-        )
-    if num_frames < 2:
-        raise ValueError(
-            "A sequence needs a frame to see and one to predict. "
-            f"Received: num_frames={num_frames}. Most papers use 20."
         )

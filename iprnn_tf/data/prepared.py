@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from iprnn_tf.data.digits import SPLITS, check_split
-from iprnn_tf.data.moving_mnist import HELD_OUT_SEED, SPLIT_STREAMS
+from iprnn_tf.data.drawn import HELD_OUT_SEED, SPLIT_STREAMS
 from iprnn_tf.data.tfrecords import FrameRecords
 from iprnn_tf.data.video_protocols import VIDEO_PROTOCOLS, VideoProtocol
 
