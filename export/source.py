@@ -13,11 +13,12 @@ import numpy as np
 from absl import flags
 
 from export.frames import read_sequences
-from iprnn_tf.data import MovingMNIST, VideoWindows
+from iprnn_tf.data import DRAWN, DrawnSequences, VideoWindows
 from iprnn_tf.data.prepared import INDEX
 from iprnn_tf.data.windows import to_float
 from iprnn_tf.models import VideoPredictor, load_model, training_settings
 from iprnn_tf.presets import is_preset, locate, read_metadata
+from programs.arguments import taken_by
 from programs.provenance import provenance
 
 PAPER_CONTEXT = 10  # Where nothing tells what a model was trained on.
@@ -98,7 +99,8 @@ class Source:
             count: at most so many.
             file: `.npy` of sequences `(N, T + K or more, H, W, C)`, uint8 or float in [0, 1], of
                 which the first are for validation and the last for the test; by default the
-                video that the model was trained on, where it is still there, else moving digits.
+                video that the model was trained on, where it is still there; else drawn, as it
+                was trained on them, or moving digits.
 
         Raises:
             ValueError: if the file can't be read, or doesn't fit the model.
@@ -106,7 +108,7 @@ class Source:
         length = (self.context_frames or PAPER_CONTEXT) + self.model.horizon
         if file is not None:
             return _loaded(Path(file), split, count, length, self.model.image_shape)
-        data = self._footage(length) or self._digits(length)
+        data = self._footage(length) or self._drawn(length)
         frames = to_float(next(iter(data.frames(split).take(count).batch(count))))
         height, width, channels = self.model.image_shape
         repeats = channels // data.image_shape[2]  # Digits are grey.
@@ -119,16 +121,18 @@ class Source:
             return None
         return VideoWindows(folder, num_frames=length)
 
-    def _digits(self, length: int) -> MovingMNIST:
-        """Moving digits as the model was trained on, on its canvas."""
+    def _drawn(self, length: int) -> DrawnSequences:
+        """The drawn data set that the model was trained on, or moving digits, on its canvas."""
+        data = DRAWN.get(self.settings.get("dataset", ""), DRAWN["mnist"])
         height, width, _ = self.model.image_shape
         protocol = self.settings.get("protocol")
-        return MovingMNIST(
-            protocol=protocol if protocol in MovingMNIST.protocols else "canonical",
-            num_digits=self.settings.get("num_digits", 2),
-            image_size=(max(height or 64, SMALLEST_CANVAS), max(width or 64, SMALLEST_CANVAS)),
-            num_frames=length,
-        )
+        settings = {
+            **self.settings,
+            "protocol": protocol if protocol in data.protocols else data.protocols[0],
+            "image_size": (max(height or 64, SMALLEST_CANVAS), max(width or 64, SMALLEST_CANVAS)),
+            "num_frames": length,
+        }
+        return data(**taken_by(data, settings))
 
 
 def define_flags(values: flags.FlagValues) -> None:

@@ -1,15 +1,19 @@
 """Verifying: an artefact passes beside its own model, and nothing else does."""
 
+import dataclasses
 import sys
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from tiny_models import HORIZON, IMAGE_SHAPE, TIME, contexts, tiny, write_run
 
 from export import parity, verify
 from export.artifacts import Artifact
 from export.parity import LIMITS, Limits
 from export.source import Source
+from iprnn_tf.data import DRAWN
+from iprnn_tf.data.drawn import BLOCK, DrawnSequences
 from programs import command_line
 from programs.command_line import FAILURE, USER_MISTAKE, Failure
 
@@ -204,3 +208,22 @@ def test_what_is_given_is_what_the_artefact_takes(tiny_model_run, tmp_path):
     assert source.context_frames is None
     assert source.sequences("validation", 2).shape == (2, 15, *IMAGE_SHAPE)
     assert Source.load(tiny_model_run).context_frames == TIME
+
+
+class Grey(DrawnSequences):
+    """A data set of grey frames."""
+
+    protocols = ("flat",)
+
+    def __init__(self, protocol="flat", image_size=(64, 64), num_frames=20, seed=0):
+        super().__init__(protocol, (*image_size, 1), num_frames, seed)
+
+    def drawing(self, split):
+        return lambda seed: tf.fill((BLOCK, self.num_frames, *self.image_shape), np.uint8(51))
+
+
+def test_what_was_trained_on_is_compared_on_where_it_is_drawn(tiny_source, monkeypatch):
+    monkeypatch.setitem(DRAWN, "grey", Grey)
+    source = dataclasses.replace(tiny_source, settings={"dataset": "grey", "protocol": "flat"})
+    expected = np.full((2, TIME + HORIZON, *IMAGE_SHAPE), 0.2, np.float32)
+    np.testing.assert_allclose(source.sequences("test", 2), expected, atol=1e-6)

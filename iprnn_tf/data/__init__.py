@@ -1,7 +1,7 @@
 """Data sets as `tf.data` pipelines of windows of frames."""
 
 from iprnn_tf.data.caltech_pedestrian import CALTECH_PEDESTRIAN
-from iprnn_tf.data.drawn import DrawnSequences
+from iprnn_tf.data.drawn import DrawnSequences as DrawnSequences
 from iprnn_tf.data.footage import Footage
 from iprnn_tf.data.kitti import KITTI
 from iprnn_tf.data.moving_mnist import MovingMNIST as MovingMNIST
