@@ -1,4 +1,7 @@
-"""Data sets of real video: which recordings are found, how they are split and cut."""
+"""Data sets of real video: which recordings are found, how they are split and cut.
+
+The first checks are for every data set: a new one joins by a row in `LAYOUTS`.
+"""
 
 import numpy as np
 import pytest
@@ -12,6 +15,7 @@ from true_formats import (
 
 from iprnn_tf.data import FOOTAGE
 from iprnn_tf.data.caltech_pedestrian import split_by_set
+from iprnn_tf.data.digits import SPLITS
 from iprnn_tf.data.footage import Cut
 from iprnn_tf.data.kitti import CATEGORIES, DRIVES, TEST_DRIVES, VALIDATION_DRIVES
 from iprnn_tf.data.video_folder import split_by_file
@@ -27,10 +31,56 @@ def splits(dataset, folder):
     return FOOTAGE[dataset].split(names(dataset, folder))
 
 
+def _drives(folder):
+    for drive in (1, 5, 104):
+        write_kitti_drive(folder, FRAMES[:2], drive=drive)
+
+
+def _recordings(folder):
+    for part in ("set00", "set05", "set06"):
+        (folder / part).mkdir()
+        write_seq(folder / part / "V000.seq", FRAMES[:2])
+
+
+def _clips(folder):
+    for split in SPLITS:
+        write_picture_folder(folder / split / "clip", FRAMES[:2])
+
+
+# What writes one short recording of each split, as the data set lies on disk.
+LAYOUTS = {
+    "kitti": _drives,
+    "caltech": _recordings,
+    "video": _clips,
+}
+
+
+def test_every_data_set_of_footage_has_a_row():
+    assert set(LAYOUTS) == set(FOOTAGE)
+
+
+@pytest.mark.parametrize("dataset", LAYOUTS)
+def test_recordings_are_found_split_and_cut(dataset, tmp_path):
+    LAYOUTS[dataset](tmp_path)
+    assert sorted(splits(dataset, tmp_path).values()) == sorted(SPLITS)
+    footage = FOOTAGE[dataset]
+    cut = footage.cut(Cut())
+    for video in footage.find(tmp_path):
+        frame = next(cut.frames(video))
+        assert frame.dtype == np.uint8
+        assert frame.shape == (*(footage.image_size or FRAMES.shape[1:3]), 3)
+
+
+@pytest.mark.parametrize("dataset", sorted(set(LAYOUTS) - {"video"}))
+def test_a_folder_of_something_else_is_answered_with_how_it_should_lie(tmp_path, dataset):
+    write_picture_folder(tmp_path / "holiday", FRAMES[:1])
+    with pytest.raises(ValueError, match=r"is a folder with .*Received: .*with none\. Unpack"):
+        FOOTAGE[dataset].find(tmp_path)
+
+
 @pytest.fixture(name="kitti")
 def _kitti(tmp_path):
-    for drive in (1, 5, 104):
-        write_kitti_drive(tmp_path, FRAMES[:2], drive=drive)
+    _drives(tmp_path)
     return tmp_path
 
 
@@ -106,13 +156,6 @@ def test_caltech_is_split_by_set_and_slowed_to_ten_frames_a_second(tmp_path):
 def test_recordings_of_caltech_are_known_by_their_names():
     recordings = ["usa/set06/set06/V000.seq", "usa/set07/V000.seq", "seqs/set10_V011.avi"]
     assert set(split_by_set(recordings).values()) == {"test"}
-
-
-@pytest.mark.parametrize("dataset", ["kitti", "caltech"])
-def test_a_folder_of_something_else_is_answered_with_how_it_should_lie(tmp_path, dataset):
-    write_picture_folder(tmp_path / "holiday", FRAMES[:1])
-    with pytest.raises(ValueError, match=r"(drive_0001_sync/image_03|set00/V000.seq).*Unpack"):
-        FOOTAGE[dataset].find(tmp_path)
 
 
 def test_files_are_split_by_chance_but_always_in_the_same_way():
