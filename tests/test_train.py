@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from iprnn_tf.data import DATASETS
 from iprnn_tf.models import load_model
 from trainers import train
 
@@ -260,7 +261,7 @@ def test_a_damaged_state_is_not_resumed(tiny_run, tmp_path):
 
 
 WRONG_FLAGS = {
-    "--dataset=imagenet": r"--dataset: One of mnist, kitti, caltech, video\. Received: 'imagenet'",
+    "--dataset=imagenet": rf"--dataset: One of {', '.join(DATASETS)}\. Received: 'imagenet'",
     "--config=huge": "small",
     "--protocol=x": "--protocol: One of canonical, svg",
     "--num_digits=4": "--num_digits: From 1 to 3. Received: 4",
