@@ -6,6 +6,7 @@ import json
 import keras
 import numpy as np
 import pytest
+from contributing_page import shown
 from keras import ops
 
 from iprnn_tf import Cell, StackedCells, STGRUCell
@@ -28,6 +29,9 @@ CELLS = {
     ),
     "stacked": lambda **kwargs: StackedCells(
         [STGRUCell(3, kernel_size=3, **kwargs), STGRUCell(3, kernel_size=1, **kwargs)], **kwargs
+    ),
+    "that_of_CONTRIBUTING": lambda **kwargs: shown("iprnn_tf/cells/leaky.py").LeakyCell(
+        3, kernel_size=3, **kwargs
     ),
 }
 

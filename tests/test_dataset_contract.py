@@ -5,6 +5,7 @@ import itertools
 
 import numpy as np
 import pytest
+from contributing_page import shown
 from prepared_videos import prepare
 
 from iprnn_tf.data import DATASETS, MovingMNIST, VideoWindows
@@ -33,6 +34,7 @@ ROWS = {
     "canonical": drawn(MovingMNIST, protocol="canonical"),
     "svg": drawn(MovingMNIST, protocol="svg"),
     "three digits": drawn(MovingMNIST, num_digits=3),
+    "that of CONTRIBUTING": drawn(shown("iprnn_tf/data/gratings.py").DriftingGratings),
     "video, paper": footage("paper", (40, 40)),
     "video, prednet": footage("prednet", (10, 10)),
     "video, openstl": footage("openstl", (10, 10)),
