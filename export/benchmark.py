@@ -55,9 +55,10 @@ def main(arguments: Sequence[str]) -> None:
     model = source.from_flags(values)
     output = Path(values.output or _default_output(model))
     command_line.check_folder(output)
-    paths = export_all(model, output, values.data)
-    sequences = model.sequences("test", values.sequences, values.data)
-    rows = measure_all(paths, sequences, model.model.horizon)
+    with command_line.when_interrupted(command_line.REPEAT):
+        paths = export_all(model, output, values.data)
+        sequences = model.sequences("test", values.sequences, values.data)
+        rows = measure_all(paths, sequences, model.model.horizon)
     write_json(
         output / "benchmark.json",
         {"model": values.model, "sequences": len(sequences), "rows": rows, **provenance()},

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import keras
@@ -16,6 +17,7 @@ from programs.help_text import help_text
 
 USER_MISTAKE, FAILURE, INTERRUPTED = 2, 1, 130  # Exit statuses.
 EVERYWHERE = "In every program"
+REPEAT = "What is finished is kept. Go on with the same command."
 
 
 class Failure(Exception):
@@ -79,6 +81,15 @@ def check_folder(output: str | os.PathLike[str]) -> None:
             f"--output must be a place that can be written to. Received: {output}, but {folder} "
             f"{'is no folder' if not folder.is_dir() else 'is read-only'}. Choose another."
         )
+
+
+@contextlib.contextmanager
+def when_interrupted(advice: str) -> Iterator[None]:
+    """Tells who presses Ctrl-C meanwhile how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(advice) from None
 
 
 def run(main: Callable[[Sequence[str]], None]) -> None:

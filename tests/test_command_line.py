@@ -42,6 +42,14 @@ def test_what_goes_wrong_is_one_line_and_a_status(error, status, line, monkeypat
     assert capsys.readouterr() == ("", f"\n{line}\n")
 
 
+def test_who_interrupts_is_told_how_to_go_on():
+    with (
+        pytest.raises(KeyboardInterrupt, match=r"Go on with the same command\."),
+        command_line.when_interrupted(command_line.REPEAT),
+    ):
+        raise KeyboardInterrupt
+
+
 @pytest.mark.parametrize("arguments", [["--speed=3"], ["--help=x"], ["runs/x"]])
 def test_arguments_that_are_not_understood_are_the_users_mistake(arguments):
     with pytest.raises(ValueError, match="--help"):

@@ -10,6 +10,7 @@ from moving_scene import moving_scene
 from true_formats import write_kitti_drive, write_picture_folder, write_seq, write_video
 
 from iprnn_tf import load_model
+from iprnn_tf.data.preparation import Preparation
 from iprnn_tf.data.prepared import PreparedVideo
 from trainers import evaluate, prepare, train
 from trainers.config import TrainingConfig
@@ -262,3 +263,14 @@ def test_a_short_training_beats_copying_the_last_frame(tmp_path):
     model, copying = results["IPRNN"], results["CopyLastFrame"]
     assert model["mse"]["mean"] < copying["mse"]["mean"]
     assert model["ssim_skimage"]["mean"] > copying["ssim_skimage"]["mean"]
+
+
+def test_who_interrupts_the_preparation_is_told_that_it_goes_on(tmp_path, monkeypatch):
+    def interrupt(self, progress):
+        raise KeyboardInterrupt
+
+    write_picture_folder(tmp_path / "a", moving_scene(5, 18, 22, 0))
+    monkeypatch.setattr(Preparation, "run", interrupt)
+    with pytest.raises(KeyboardInterrupt, match="Go on with the same command"):
+        train.main(["--dataset=video", f"--data_dir={tmp_path}", f"--output={tmp_path / 'run'}"])
+    assert not (tmp_path / "run").exists()

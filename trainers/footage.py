@@ -15,6 +15,7 @@ from iprnn_tf.data.footage import Cut
 from iprnn_tf.data.preparation import Preparation
 from iprnn_tf.data.prepared import INDEX, PreparedVideo
 from iprnn_tf.data.recordings import Video
+from programs import command_line
 from programs.console import console
 from trainers.settings import check_settings, setting
 
@@ -179,9 +180,10 @@ def prepare(
     """Prepares videos, with a line of progress, and names those that were skipped."""
     progress = _Progress(len(videos))
     split = FOOTAGE[dataset].split
+    preparation = Preparation(videos, cut, split, folder, dataset, skip_bad_files)
     try:
-        preparation = Preparation(videos, cut, split, folder, dataset, skip_bad_files)
-        ready = preparation.run(progress.add)
+        with command_line.when_interrupted(command_line.REPEAT):
+            ready = preparation.run(progress.add)
     finally:
         progress.end()
     say_skipped(ready)

@@ -41,10 +41,7 @@ def main(arguments: Sequence[str]) -> None:
     videos = find(settings.dataset, settings.data_dir)
     output = Path(values.output)
     command_line.check_folder(output)
-    try:
-        ready = prepare(settings.dataset, videos, cut, output, settings.skip_bad_files)
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt("What is finished is kept. Go on with the same command.") from None
+    ready = prepare(settings.dataset, videos, cut, output, settings.skip_bad_files)
     console.conclude(
         _report(ready),
         output,

@@ -113,7 +113,8 @@ def main(arguments: Sequence[str]) -> None:
     for index, (arm, config, plan) in enumerate(planned, start=1):
         if not any(plan.items() <= run.items() for run in runs):
             console.say(f"{index}/{len(planned)}  {arm.question}: {arm.answer}, seed {config.seed}")
-            runs.append({**plan, **_train(arm, config, values.validation_sequences)})
+            with command_line.when_interrupted(command_line.REPEAT):
+                runs.append({**plan, **_train(arm, config, values.validation_sequences)})
             write_json(path, {"runs": runs, **provenance()})
             console.say(f"    validation MSE {runs[-1]['mse']:.1f} in {runs[-1]['seconds']:.0f} s")
     shown = [run for run in runs if any(plan.items() <= run.items() for *_, plan in planned)]

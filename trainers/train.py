@@ -69,13 +69,10 @@ def main(arguments: Sequence[str]) -> None:
         if config.init_from:  # So that a wrong one leaves no run directory behind.
             start_from(config.init_from, config.build_model())
         run.create(config)
-    try:
+    advice = f"Go on with: python -m trainers.train --resume={run.path}"
+    with command_line.when_interrupted(advice):
         seconds = train(config, run)
         report(config, run, seconds)
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt(
-            f"Go on with: python -m trainers.train --resume={run.path}"
-        ) from None
 
 
 def _define_flags(values: flags.FlagValues) -> None:
