@@ -25,6 +25,7 @@ from iprnn_tf.files import new_folder, write_json
 from programs import command_line
 from programs.console import console
 
+SERVED = Path("serving/models/iprnn")  # What export/serving/docker-compose.yml serves.
 WARM_UP_BATCHES = (1, 2, 4, 8)  # The sizes that export/serving/batching.config allows.
 
 
@@ -42,11 +43,14 @@ def main(arguments: Sequence[str]) -> None:
     command_line.check_folder(base)
     console.say("Tracing, and comparing with the model on true sequences ...")
     path = save_model(source.from_flags(values), base, version, batches, values.data)
+    commands = [f"python -m export.verify --artifact={path} --model={values.model}"]
+    if base == SERVED:
+        commands.append("docker compose -f export/serving/docker-compose.yml up")
     console.conclude(
-        "It was compared with its model. How to serve it, and put a new version into service: "
-        "docs/serving.md.",
+        "It predicts what its model predicts. How to serve it, and put a new version into "
+        "service: docs/serving.md.",
         path,
-        "docker compose -f export/serving/docker-compose.yml up",
+        *commands,
     )
 
 

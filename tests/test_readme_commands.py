@@ -4,6 +4,7 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -110,7 +111,8 @@ def test_every_command_does_what_it_says(checkout, tmp_path):
             )
             if command.startswith("tensorboard"):
                 assert is_served(process)
-                os.killpg(process.pid, 15)
+                os.killpg(process.pid, signal.SIGTERM)
+                process.wait()
             else:
                 assert process.wait() == 0, (command, (tmp_path / "log.txt").read_text()[-3000:])
     assert (checkout / "prediction.mp4").stat().st_size > 1000

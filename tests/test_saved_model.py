@@ -164,6 +164,18 @@ def test_the_program_says_where_it_lies(tiny_model_run, tmp_path, capsys):
     assert not (tmp_path / "iprnn" / "1" / EXTRAS / FILE).exists()
 
 
+@pytest.mark.parametrize(("output", "served"), [(program.SERVED, True), ("elsewhere", False)])
+def test_docker_is_named_where_it_serves_from(
+    tiny_model_run, tmp_path, monkeypatch, capsys, output, served
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(program, "save_model", lambda model, base, *others: base / "1")
+    program.main([f"--model={tiny_model_run}", f"--output={output}"])
+    printed = capsys.readouterr().out
+    assert f"export.verify --artifact={output}/1 --model={tiny_model_run}" in printed
+    assert ("docker compose" in printed) == served
+
+
 @pytest.mark.slow
 def test_another_horizon_and_any_context_are_the_same_weights(
     tiny_model_run, saved_model, tmp_path
