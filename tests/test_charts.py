@@ -35,6 +35,13 @@ def test_curves_far_from_zero_fill_the_plot():
     assert rows[-1] - rows[0] > 150
 
 
+def test_the_horizontal_axis_may_count_something_else():
+    by_lead_time, by_epoch = error_curve({"a": [1, 2]}), error_curve({"a": [1, 2]}, xlabel="epoch")
+    changed = np.nonzero((by_lead_time != by_epoch).any(-1))[0]
+    assert changed.size
+    assert changed.min() > 370  # Below the plot.
+
+
 def test_two_curves_have_two_colours_and_may_differ_in_length():
     picture = error_curve({"model": [1, 2, 3, 4], "last frame": [5, 6]}, "title", "error")
     blue, vermilion = heights(picture, BLUE), heights(picture, VERMILION)

@@ -6,6 +6,7 @@ import pytest
 from iprnn_tf.visualization import (
     Panel,
     animation,
+    comparison,
     difference_maps,
     filmstrip,
     filmstrips,
@@ -156,6 +157,22 @@ def test_only_predictions_of_the_future_have_a_coloured_border():
         assert coloured[k][top - 1 : bottom + 1, right].all()
         top, bottom, left, right = where(pictures[k], truth)
         assert not coloured[k][top - 1, left - 1 : right + 1].any()
+
+
+def test_a_comparison_shows_each_model_beside_the_truth():
+    others = frames(80, 90)
+    pictures = comparison(
+        CONTEXT[None], TARGETS[None], {"a": PREDICTIONS[None], "b": others[None]}, scale=1
+    )
+    row = 10 + 2 + HEIGHT // 2
+    columns = [10 + 2 + WIDTH // 2 + side * (WIDTH + 4 + 2) for side in range(3)]
+    shown = [[int(picture[row, column, 0]) for column in columns] for picture in pictures]
+    assert shown == [[10] * 3, [20] * 3, [30] * 3, [40, 60, 80], [50, 70, 90]]
+
+
+def test_a_comparison_of_nothing_is_refused():
+    with pytest.raises(ValueError, match=r"predictions by name. Received: none"):
+        comparison(CONTEXT[None], TARGETS[None], {})
 
 
 def test_an_animation_enlarges_without_smoothing():

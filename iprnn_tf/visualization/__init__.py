@@ -5,7 +5,7 @@ RGB arrays `(H', W', 3)`. Where an observed or true frame is NaN it isn't known,
 middle grey; where a prediction is NaN it is drawn black.
 """
 
-from iprnn_tf.visualization.animations import Panel, animation, side_by_side
+from iprnn_tf.visualization.animations import Panel, animation, comparison, side_by_side
 from iprnn_tf.visualization.charts import error_curve
 from iprnn_tf.visualization.differences import difference_maps
 from iprnn_tf.visualization.layout import Picture
@@ -16,6 +16,7 @@ __all__ = [
     "Panel",
     "Picture",
     "animation",
+    "comparison",
     "difference_maps",
     "error_curve",
     "filmstrip",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -60,10 +60,36 @@ def animation(context: Any, targets: Any, predictions: Any, scale: int = 2) -> P
     Raises:
         ValueError: If the frames don't fit together, there are none, or `scale` is below one.
     """
-    context, targets, predictions = checked(context, targets, predictions, axes="BTHWC")
-    truth = [] if targets is None else [_panels("truth", targets)]
-    future = [*truth, _panels("prediction", predictions, is_prediction=True)]
-    past = [_panels("context", context)] * len(future)
+    return comparison(context, targets, {"prediction": predictions}, scale)
+
+
+def comparison(
+    context: Any, targets: Any, predictions: Mapping[str, Any], scale: int = 2
+) -> Picture:
+    """Draws a batch of sequences over time, the truth beside several models' predictions.
+
+    Args:
+        context: Observed frames `(B, T, H, W, C)`.
+        targets: True future frames `(B, K, H, W, C)`, NaN where they aren't known, or None.
+        predictions: Predicted frames `(B, K, H, W, C)` by the label that stands above them.
+        scale: Whole factor by which frames are enlarged, without smoothing.
+
+    Returns:
+        Pictures `(T + K, H', W', 3)`.
+
+    Raises:
+        ValueError: If the frames don't fit together, there are none, or `scale` is below one.
+    """
+    if not predictions:
+        raise ValueError(
+            "A comparison needs predictions by name. Received: none. Pass one model's at least."
+        )
+    arrays = [checked(context, targets, frames, axes="BTHWC") for frames in predictions.values()]
+    observed_frames, truth, _ = arrays[0]
+    future = [] if truth is None else [_panels("truth", truth)]
+    for name, (*_, frames) in zip(predictions, arrays, strict=True):
+        future.append(_panels(name, frames, is_prediction=True))
+    past = [_panels("context", observed_frames)] * len(future)
     moments = [moment for sides in (past, future) for moment in zip(*sides, strict=True)]
     return np.stack([side_by_side(moment, scale) for moment in moments])
 

@@ -17,7 +17,10 @@ Point = tuple[float, float]
 
 
 def error_curve(
-    curves: Mapping[str, Sequence[float]], title: str = "", ylabel: str = ""
+    curves: Mapping[str, Sequence[float]],
+    title: str = "",
+    ylabel: str = "",
+    xlabel: str = "lead time (frames)",
 ) -> Picture:
     """Draws a metric over lead time, one labelled curve per model, as a picture of 640x400.
 
@@ -27,6 +30,7 @@ def error_curve(
         curves: Values per lead time, from 1, by label: seven curves at most.
         title: What is compared, in Latin letters: the font has no arrows.
         ylabel: The metric, with its unit.
+        xlabel: What the values are counted by, where it isn't lead time.
 
     Raises:
         ValueError: If there are no curves or too many, or values are missing or not finite.
@@ -42,7 +46,7 @@ def error_curve(
     chart.text((24, 24), title, 18)
     chart.text((24, _Chart.top - 20), ylabel, 12)
     chart.draw_legend(list(curves))
-    chart.draw_axes()
+    chart.draw_axes(xlabel)
     for curve, colour in zip(values, _CURVES, strict=False):
         points = [chart.point(k, value) for k, value in enumerate(curve, start=1)]
         chart.line(points, colour, 2)
@@ -90,7 +94,7 @@ class _Chart:
             self.text((x + 24, y), label, 12)
             x += width + 18
 
-    def draw_axes(self) -> None:
+    def draw_axes(self, xlabel: str) -> None:
         decimals = max(0, -math.floor(math.log10(self.ticks[1] - self.ticks[0]) + 1e-9))
         for tick in self.ticks:
             _, y = self.point(1, tick)
@@ -102,7 +106,7 @@ class _Chart:
             self.line([(x, y), (x, y + 5)], INK, 1)
             self.text((x, y + 16), str(k), 12, "mm")
         self.line([(self.left, self.bottom), (self.right, self.bottom)], INK, 1)
-        self.text(((self.left + self.right) / 2, 384), "lead time (frames)", 12, "mm")
+        self.text(((self.left + self.right) / 2, 384), xlabel, 12, "mm")
 
 
 def _ticks(low: float, high: float) -> list[float]:
