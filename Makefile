@@ -4,7 +4,7 @@ VENV ?= .venv
 MINUTES ?= 11.5
 BIN := $(VENV)/bin
 
-.PHONY: train test test-all lint install clean
+.PHONY: train test test-all notebook lint install clean
 
 train: $(VENV)/installed ## install, and train on the digits that ship with the package
 	$(BIN)/python -m trainers.train --dataset=mnist --max_minutes=$(MINUTES)
@@ -14,6 +14,9 @@ test: $(VENV)/installed-dev lint ## linters and the tests that take minutes at m
 
 test-all: $(VENV)/installed-dev lint ## the slow tests too
 	$(BIN)/python -m pytest -m "slow or not slow"
+
+notebook: $(VENV)/installed-dev ## colab/quickstart.ipynb, run from its source colab/quickstart.py
+	$(BIN)/python -m colab.build
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .
