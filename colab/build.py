@@ -24,6 +24,7 @@ SOURCE = Path(__file__).with_name("quickstart.py")
 NOTEBOOK = SOURCE.with_suffix(".ipynb")
 WORK = SOURCE.with_name("quickstart")  # Where the notebook writes unless it is told otherwise.
 LONGEST_CELL = 1800  # Seconds.
+LITERT_NOTE = "INFO: Created TensorFlow Lite XNNPACK delegate for CPU.\n"  # Obeys no setting.
 
 
 def main() -> None:
@@ -76,7 +77,11 @@ def execute(notebook: Any, folder: Path, parameters: str = "", **environment: st
         coalesce_streams=True,
     )
     with _temporary_folder() as temporary:
-        return client.execute(env=os.environ | {"TMPDIR": temporary} | environment)
+        client.execute(env=os.environ | {"TMPDIR": temporary} | environment)
+    for cell in notebook.cells:
+        notes = [out for out in cell.get("outputs", []) if out.get("text") == LITERT_NOTE]
+        cell.outputs = [out for out in cell.outputs if out not in notes] if notes else cell.outputs
+    return notebook
 
 
 @contextmanager
