@@ -77,11 +77,16 @@ def execute(notebook: Any, folder: Path, parameters: str = "", **environment: st
         coalesce_streams=True,
     )
     with _temporary_folder() as temporary:
-        client.execute(env=os.environ | {"TMPDIR": temporary} | environment)
+        client.execute(env=_fresh_environment() | {"TMPDIR": temporary} | environment)
     for cell in notebook.cells:
-        notes = [out for out in cell.get("outputs", []) if out.get("text") == LITERT_NOTE]
-        cell.outputs = [out for out in cell.outputs if out not in notes] if notes else cell.outputs
+        if "outputs" in cell:
+            cell.outputs = [out for out in cell.outputs if out.get("text") != LITERT_NOTE]
     return notebook
+
+
+def _fresh_environment() -> dict[str, str]:
+    """What a reader's kernel has: a program that has loaded TensorFlow leaves marks of it."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("TF_")}
 
 
 @contextmanager
