@@ -8,6 +8,7 @@ The notebook is run from top to bottom in a fresh kernel, and written with its o
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import tempfile
@@ -24,7 +25,10 @@ SOURCE = Path(__file__).with_name("quickstart.py")
 NOTEBOOK = SOURCE.with_suffix(".ipynb")
 WORK = SOURCE.with_name("quickstart")  # Where the notebook writes unless it is told otherwise.
 LONGEST_CELL = 1800  # Seconds.
-LITERT_NOTE = "INFO: Created TensorFlow Lite XNNPACK delegate for CPU.\n"  # Obeys no setting.
+
+# What C++ writes to stderr about itself, whatever it is told: LiteRT that it starts, and TensorFlow
+# that it leaves a graph as it is.
+NOTES = re.compile(r"(INFO: Created TensorFlow Lite XNNPACK.*\n|E0000.* remapper failed: .*\n)*")
 
 
 def main() -> None:
@@ -78,10 +82,19 @@ def execute(notebook: Any, folder: Path, parameters: str = "", **environment: st
     )
     with _temporary_folder() as temporary:
         client.execute(env=_fresh_environment() | {"TMPDIR": temporary} | environment)
+    remove_notes(notebook)
+    return notebook
+
+
+def remove_notes(notebook: Any) -> None:
+    """Removes outputs on stderr that hold nothing but `NOTES`."""
     for cell in notebook.cells:
         if "outputs" in cell:
-            cell.outputs = [out for out in cell.outputs if out.get("text") != LITERT_NOTE]
-    return notebook
+            cell.outputs = [out for out in cell.outputs if not _is_notes(out)]
+
+
+def _is_notes(output: Any) -> bool:
+    return output.get("name") == "stderr" and bool(NOTES.fullmatch(output.text))
 
 
 def _fresh_environment() -> dict[str, str]:
