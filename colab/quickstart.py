@@ -27,7 +27,7 @@
 # 4. The pretrained model learns your video: fine-tuning, with TensorBoard beside it.
 # 5. The result leaves Keras, as a SavedModel and for LiteRT, and predicts the same.
 #
-# Choose *Runtime > Run all*. On two CPU cores everything together takes about seven minutes, three
+# Choose *Runtime > Run all*. On two CPU cores everything together takes five to eight minutes, three
 # of them for fine-tuning; a GPU is used where there is one. Installing comes on top of that.
 
 # %% [markdown]
