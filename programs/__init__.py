@@ -3,6 +3,6 @@
 Neither of the two imports the other; both build on this and on the library.
 """
 
-from programs.quiet_start import import_tensorflow
+from programs.quiet_start import quieten_tensorflow
 
-import_tensorflow()  # Before anything else does, and without its notes.
+quieten_tensorflow()

@@ -3,37 +3,58 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.machinery
+import importlib.util
 import logging
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+import types
+from collections.abc import Iterator, Sequence
 
 LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 _STDERR = 2
 
 
-def import_tensorflow() -> None:
-    """Imports TensorFlow and lets it look for devices, which is when it writes most.
+def quieten_tensorflow() -> None:
+    """Makes TensorFlow start without its notes, when it is imported; who never does pays nothing.
 
-    Some of its notes obey no setting, so what it writes meanwhile is kept, and shown only where
-    the import fails. Who sets the level to 0 or 1 sees everything.
+    Some of the notes obey no setting, so what it writes while it is imported is kept, and shown
+    only where that fails. Who sets the level to 0 or 1 sees everything.
     """
     # By default nothing: its optimiser of graphs calls what it can't improve an error, and what
     # does go wrong comes as an exception.
-    if os.environ.setdefault(LEVEL, "3") < "2":
-        return
-    with _kept_unless_it_fails():
-        import tensorflow as tf
+    if os.environ.setdefault(LEVEL, "3") >= "2" and "tensorflow" not in sys.modules:
+        sys.meta_path.insert(0, _QuietFinder())
 
-        tf.config.list_physical_devices()
-    # Every program calls a model in several ways; that each is traced once is no news.
-    tf.get_logger().setLevel(logging.ERROR)
+
+class _QuietFinder:
+    """Finds TensorFlow as usual, once, and has it loaded without notes."""
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None, target: types.ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        if name != "tensorflow":
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(name)
+        if spec is not None and spec.loader is not None:
+            load = spec.loader.exec_module
+
+            def load_quietly(module: types.ModuleType) -> None:
+                with without_notes():
+                    load(module)
+                    module.config.list_physical_devices()  # It writes most while it looks.
+                # Every program calls a model in several ways; that each is traced once is no news.
+                module.get_logger().setLevel(logging.ERROR)
+
+            spec.loader.exec_module = load_quietly  # type: ignore[method-assign]
+        return spec
 
 
 @contextlib.contextmanager
-def _kept_unless_it_fails() -> Iterator[None]:
-    """Keeps what is written to stderr, by C++ too."""
+def without_notes() -> Iterator[None]:
+    """Keeps what is written to stderr, by C++ too, and shows it only if there is an error."""
     sys.stderr.flush()
     shown = os.dup(_STDERR)
     with tempfile.TemporaryFile() as kept:

@@ -84,6 +84,11 @@ def test_a_mistake_costs_one_line_on_stderr_and_none_of_tensorflows(inherited):
     assert done.stderr.count("\n") == 2
 
 
+def test_what_needs_no_tensorflow_does_not_import_it():
+    done = run("-c", "import sys, export.artifacts; print('tensorflow' in sys.modules)")
+    assert (done.returncode, done.stdout) == (0, "False\n")
+
+
 def test_who_asks_for_tensorflows_notes_sees_them():
     assert "oneDNN" in run("-c", "import programs, tensorflow", TF_CPP_MIN_LOG_LEVEL="0").stderr
 
@@ -91,7 +96,7 @@ def test_who_asks_for_tensorflows_notes_sees_them():
 def test_notes_of_an_import_that_fails_are_shown():
     failing = (
         "import os; from programs import quiet_start\n"
-        "with quiet_start._kept_unless_it_fails():\n"
+        "with quiet_start.without_notes():\n"
         "    os.write(2, b'the reason')\n"
         "    raise ImportError('no such library')"
     )
