@@ -13,7 +13,7 @@ import shutil
 import signal
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -109,7 +109,8 @@ def _temporary_folder() -> Iterator[str]:
             yield folder
         finally:
             for note in Path(folder).glob(".tensorboard-info/pid-*.info"):
-                os.kill(int(note.stem.removeprefix("pid-")), signal.SIGTERM)
+                with suppress(ProcessLookupError):
+                    os.kill(int(note.stem.removeprefix("pid-")), signal.SIGTERM)
                 note.unlink(missing_ok=True)
 
 

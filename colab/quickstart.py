@@ -193,13 +193,14 @@ def fresh(name):
 clips = fresh("clips")
 clips.mkdir()
 if OWN_VIDEO == "upload":
-    from google.colab import files
+    from google.colab import files  # Colab alone has it.
 
     for name in files.upload():
         shutil.move(name, clips)
 elif OWN_VIDEO:
     shutil.copy(OWN_VIDEO, clips)
-else:
+
+if not any(clips.iterdir()):
     for seed in range(24):
         grey = draw_clip(seed)[..., None]
         save_mp4(clips / f"clip{seed:02}.mp4", grey.repeat(3, axis=-1), frames_per_second=10)
@@ -302,7 +303,7 @@ tuned_run.mkdir(parents=True)
 # %tensorboard --logdir $tuned_run
 
 # %%
-pace = ["--steps_per_epoch=100", "--validation_every=1", f"--max_minutes={FINE_TUNE_MINUTES}"]
+pace = ["--steps_per_epoch=50", "--validation_every=1", f"--max_minutes={FINE_TUNE_MINUTES}"]
 start_from = "--init_from=iprnn_small_moving_mnist"
 train.main([*common, *pace, start_from, f"--output={tuned_run}"])
 

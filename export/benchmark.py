@@ -32,6 +32,7 @@ from export.tflite import PRECISIONS, save_tflite
 from iprnn_tf.files import replacing, write_json
 from programs import command_line
 from programs.command_line import Failure
+from programs.commands import command
 from programs.console import console
 from programs.provenance import provenance
 from programs.tables import aligned
@@ -66,7 +67,7 @@ def main(arguments: Sequence[str]) -> None:
     console.conclude(
         f"{table(rows)}\n\n{len(sequences)} sequences, {os.cpu_count()} CPU cores.",
         output,
-        f"python -m export.saved_model --model={values.model} --output=serving/models/iprnn",
+        command("export.saved_model", model=values.model, output="serving/models/iprnn"),
         contents="the artefacts and benchmark.json",
     )
 

@@ -23,6 +23,7 @@ from export.frames import from_png, read_sequences, to_png
 from export.rest_transport import RestTransport
 from export.transports import TIMEOUT, ServedModel, Shape, Signature, Transport
 from programs import command_line
+from programs.commands import again
 from programs.console import console
 from programs.media import check_output, write_predictions
 
@@ -173,8 +174,16 @@ def main(arguments: Sequence[str]) -> None:
         f"{predictions.shape[1]} frames predicted after the last {context.shape[1]} of "
         f"{frames.shape[1]}, sequences: {len(frames)}.",
         values.output,
-        f"python -m export.client --input={values.input} --output={values.output} --stream "
-        f"--horizon={2 * predictions.shape[1]}",
+        _how_to_look_further(values, 2 * predictions.shape[1]),
+    )
+
+
+def _how_to_look_further(values: flags.FlagValues, horizon: int) -> str:
+    output = Path(values.output)
+    further = output.with_stem(f"{output.stem}_further")
+    flags_left_out = {"images": False} if values.images else {}  # It is for whole forecasts.
+    return again(
+        "export.client", values, stream=True, horizon=horizon, output=further, **flags_left_out
     )
 
 

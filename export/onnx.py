@@ -25,6 +25,7 @@ from export.source import Source
 from iprnn_tf.files import new_folder
 from programs import command_line
 from programs.command_line import Failure
+from programs.commands import command
 from programs.console import console
 
 OPSET = 18  # Of 2022: what the runtimes in use understand, and this converter writes.
@@ -40,7 +41,12 @@ def main(arguments: Sequence[str]) -> None:
     command_line.check_folder(values.output)
     console.say("Converting, and comparing with the model on true sequences ...")
     report = save_onnx(source.from_flags(values), values.output, values.data)
-    console.conclude(report, values.output, f"python -m export.benchmark --model={values.model}")
+    console.conclude(
+        report,
+        values.output,
+        command("export.verify", artifact=values.output, model=values.model),
+        command("export.benchmark", model=values.model),
+    )
 
 
 def save_onnx(model: Source, output: str | Path, data: str | None = None) -> parity.Report:

@@ -23,6 +23,7 @@ from export.signatures import Signatures
 from export.source import Source
 from iprnn_tf.files import new_folder, write_json
 from programs import command_line
+from programs.commands import command
 from programs.console import console
 
 SERVED = Path("serving/models/iprnn")  # What export/serving/docker-compose.yml serves.
@@ -43,7 +44,7 @@ def main(arguments: Sequence[str]) -> None:
     command_line.check_folder(base)
     console.say("Tracing, and comparing with the model on true sequences ...")
     path = save_model(source.from_flags(values), base, version, batches, values.data)
-    commands = [f"python -m export.verify --artifact={path} --model={values.model}"]
+    commands = [command("export.verify", artifact=path, model=values.model)]
     if base == SERVED:
         commands.append("docker compose -f export/serving/docker-compose.yml up")
     console.conclude(

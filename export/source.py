@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 from absl import flags
 
 from export.frames import read_sequences
@@ -59,6 +60,8 @@ class Source:
         Raises:
             ValueError: if there is no such model.
         """
+        # GPUs since 2020 round products of float32 to 10 bits; no other runtime would agree.
+        tf.config.experimental.enable_tensor_float_32_execution(False)
         model = load_model(source, dtype="float32")
         if horizon:
             model.horizon = horizon

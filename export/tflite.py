@@ -29,6 +29,7 @@ from export.source import Source
 from iprnn_tf.files import replacing
 from programs import command_line
 from programs.command_line import Failure
+from programs.commands import command
 from programs.console import console
 
 PRECISIONS = {"none": "float32", "float16": "float16", "dynamic": "dynamic", "int8": "int8"}
@@ -42,12 +43,17 @@ def main(arguments: Sequence[str]) -> None:
             "--output is needed: a .tflite file. "
             f"Received: {values.output or 'nothing'}. Try --output=iprnn.tflite."
         )
-    command_line.check_folder(Path(values.output).parent)
+    command_line.check_file(values.output)
     model = source.from_flags(values)
     precision = PRECISIONS[values.quantize]
     console.say("Converting, and comparing with the model on true sequences ...")
     report = save_tflite(model, values.output, precision, values.batch_size or None, values.data)
-    console.conclude(report, values.output, f"python -m export.benchmark --model={values.model}")
+    console.conclude(
+        report,
+        values.output,
+        command("export.verify", artifact=values.output, model=values.model),
+        command("export.benchmark", model=values.model),
+    )
 
 
 def save_tflite(

@@ -18,6 +18,7 @@ from export import parity
 from export.artifacts import open_artifact
 from export.source import Source, define_data_flag
 from programs import command_line
+from programs.commands import command
 from programs.console import console
 
 
@@ -38,7 +39,7 @@ def main(arguments: Sequence[str]) -> None:
     console.conclude(
         "The artefact predicts what its model predicts.",
         artifact.path,
-        f"python -m export.benchmark --model={values.model}",
+        command("export.benchmark", model=values.model),
     )
 
 

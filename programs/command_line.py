@@ -15,7 +15,7 @@ from absl import flags
 from programs.console import console, styled_error
 from programs.help_text import help_text
 
-USER_MISTAKE, FAILURE, INTERRUPTED = 2, 1, 130  # Exit statuses.
+USER_MISTAKE, FAILURE, INTERRUPTED, PIPE_CLOSED = 2, 1, 130, 141  # Exit statuses.
 EVERYWHERE = "In every program"
 REPEAT = "What is finished is kept. Go on with the same command."
 
@@ -40,16 +40,7 @@ def parse(
     """
     values = flags.FlagValues()
     define(values)
-    flags.DEFINE_bool(
-        "quiet",
-        False,
-        "For scripts: print only where the results are, and errors.",
-        flag_values=values,
-        module_name=EVERYWHERE,
-    )
-    flags.DEFINE_bool(
-        "help", False, "Show this.", short_name="h", flag_values=values, module_name=EVERYWHERE
-    )
+    _define_common_flags(values)
     try:
         rest = values(["", *arguments])[1:]
     except flags.Error as error:
@@ -58,7 +49,7 @@ def parse(
         # TensorFlow only prepares data then; it must not take the memory of the accelerator.
         tf.config.set_visible_devices([], "GPU")
     if values.help:
-        print(help_text(description, values))
+        print(help_text(description, values), flush=True)
         raise SystemExit(0)
     if rest:
         raise ValueError(
@@ -66,6 +57,27 @@ def parse(
         )
     console.quiet = values.quiet
     return values
+
+
+def _define_common_flags(values: flags.FlagValues) -> None:
+    quiet = "For scripts: print only where the results are, and errors."
+    flags.DEFINE_bool("quiet", False, quiet, flag_values=values, module_name=EVERYWHERE)
+    flags.DEFINE_bool(
+        "help", False, "Show this.", short_name="h", flag_values=values, module_name=EVERYWHERE
+    )
+
+
+def check_file(output: str | os.PathLike[str]) -> None:
+    """Says before any work whether a file of this name could be written.
+
+    Raises:
+        ValueError: if not.
+    """
+    if Path(output).is_dir():
+        raise ValueError(
+            f"--output must be a file. Received: {output}, which is a folder. Name a file in it."
+        )
+    check_folder(Path(output).parent)
 
 
 def check_folder(output: str | os.PathLike[str]) -> None:
@@ -85,10 +97,10 @@ def check_folder(output: str | os.PathLike[str]) -> None:
 
 @contextlib.contextmanager
 def when_interrupted(advice: str) -> Iterator[None]:
-    """Tells who presses Ctrl-C meanwhile how to go on."""
+    """Tells who presses Ctrl-C meanwhile, or closes the pipe it speaks to, how to go on."""
     try:
         yield
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, BrokenPipeError):
         raise KeyboardInterrupt(advice) from None
 
 
@@ -98,7 +110,8 @@ def run(main: Callable[[Sequence[str]], None]) -> None:
         main(sys.argv[1:])
         sys.stdout.flush()
     except BrokenPipeError:  # Who reads the output has seen enough, as in `| head`.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _forget_stdout()
+        sys.exit(PIPE_CLOSED)
     except ValueError as error:
         _fail("error", error, USER_MISTAKE)
     except (Failure, OSError, FloatingPointError, MemoryError, tf.errors.OpError) as error:
@@ -108,8 +121,17 @@ def run(main: Callable[[Sequence[str]], None]) -> None:
         _fail("interrupted", str(interrupt) or "Nothing half-written is left.", INTERRUPTED)
 
 
+def _forget_stdout() -> None:
+    """So that Python doesn't complain about it at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _fail(kind: str, message: object, status: int) -> None:
-    console.stop()
+    try:
+        console.stop()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _forget_stdout()
     text = " ".join(str(message).split())
     print(f"\n{styled_error(f'{kind}:')} {text}", file=sys.stderr)
     sys.exit(status)

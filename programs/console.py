@@ -9,7 +9,7 @@ from typing import Any, TextIO
 from tqdm import tqdm
 
 SECONDS_BETWEEN_LINES = 30  # Of progress, where nothing can be redrawn.
-_BAR = "{desc} {percentage:3.0f}% |{bar:24}| {n_fmt}/{total_fmt} {unit}, {remaining} left{postfix}"
+_BAR = "{desc} {percentage:3.0f}% |{bar}| {n_fmt}/{total_fmt} {unit}, {remaining} left{postfix}"
 _COUNT = "{desc}: {n_fmt} {unit} in {elapsed}{postfix}"
 _LINE = "{desc}: {n_fmt} of {total_fmt} {unit}, {remaining} left{postfix}"
 BOLD, _RED, _PLAIN = "\x1b[1m", "\x1b[31m", "\x1b[0m"
@@ -44,6 +44,7 @@ class Console:
             unit: of what, in the plural.
             done: how much was done before.
         """
+        self.stop()  # One whose work was interrupted.
         redrawn = self.redraws
         self._bar = tqdm(
             desc=name,
@@ -102,8 +103,9 @@ def styled(text: str, style: str, stream: TextIO | None = None) -> str:
     return f"{style}{text}{_PLAIN}" if _shows_colours(stream or sys.stdout) else text
 
 
-def _shows_colours(stream: TextIO) -> bool:
-    return stream.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
+def _shows_colours(stream: TextIO | None) -> bool:
+    wanted = "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
+    return wanted and stream is not None and stream.isatty()
 
 
 class _Lines:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib.machinery
 import importlib.util
 import logging
@@ -10,7 +11,7 @@ import os
 import sys
 import tempfile
 import types
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 _STDERR = 2
@@ -29,34 +30,44 @@ def quieten_tensorflow() -> None:
 
 
 class _QuietFinder:
-    """Finds TensorFlow as usual, once, and has it loaded without notes."""
+    """Finds TensorFlow as all others do, and has it loaded without notes."""
+
+    def __init__(self) -> None:
+        self._asking = False
 
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: types.ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
-        if name != "tensorflow":
+        if name != "tensorflow" or self._asking:
             return None
-        sys.meta_path.remove(self)
-        spec = importlib.util.find_spec(name)
+        self._asking = True
+        try:
+            spec = importlib.util.find_spec(name)
+        finally:
+            self._asking = False
         if spec is not None and spec.loader is not None:
-            load = spec.loader.exec_module
-
-            def load_quietly(module: types.ModuleType) -> None:
-                with without_notes():
-                    load(module)
-                    module.config.list_physical_devices()  # It writes most while it looks.
-                # Every program calls a model in several ways; that each is traced once is no news.
-                module.get_logger().setLevel(logging.ERROR)
-
-            spec.loader.exec_module = load_quietly  # type: ignore[method-assign]
+            spec.loader.exec_module = functools.partial(  # type: ignore[method-assign]
+                self._load, spec.loader.exec_module
+            )
         return spec
+
+    def _load(self, load: Callable[[types.ModuleType], None], module: types.ModuleType) -> None:
+        sys.meta_path.remove(self)
+        with without_notes():
+            load(module)
+            module.config.list_physical_devices()  # It writes most while it looks.
+        # Every program calls a model in several ways; that each is traced once is no news.
+        module.get_logger().setLevel(logging.ERROR)
 
 
 @contextlib.contextmanager
 def without_notes() -> Iterator[None]:
     """Keeps what is written to stderr, by C++ too, and shows it only if there is an error."""
-    sys.stderr.flush()
-    shown = os.dup(_STDERR)
+    try:
+        shown = os.dup(_STDERR)
+    except OSError:  # It is closed: there is nobody to spare.
+        yield
+        return
     with tempfile.TemporaryFile() as kept:
         os.dup2(kept.fileno(), _STDERR)
         try:

@@ -63,7 +63,10 @@ def test_settings_stand_under_what_they_decide_with_their_defaults(capsys, monke
     text = shown(PROGRAMS["trainers.train"], capsys)
     sections = dict(re.findall(r"^([A-Z][\w ]+):\n((?:  .*\n)+)", text, re.M))
     assert list(sections) == ["Settings", "Data", "Model", "Learning", "Run", "In every program"]
-    assert "--filters=N                   Channels of the memory. (small: 32)" in sections["Model"]
+    assert (
+        "--filters=N                   Channels of the memory. (small: 32, paper: 64)"
+        in sections["Model"]
+    )
     assert "--dataset=..." in sections["Data"]
     assert "--[no]skips" in sections["Model"]
     assert max(map(len, text.splitlines())) <= 100

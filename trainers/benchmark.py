@@ -30,6 +30,7 @@ from keras import ops
 from iprnn_tf.data import FOOTAGE
 from iprnn_tf.models import IPRNN
 from programs import command_line
+from programs.commands import command
 from programs.console import console
 from programs.tables import aligned
 from trainers import data_benchmark
@@ -46,15 +47,16 @@ TRAINING_FACTOR = 3  # Forward, gradient of the input, gradient of the weights.
 def main(arguments: Sequence[str]) -> None:
     """Runs the benchmark that the first argument names."""
     name, *rest = arguments or [""]
+    if {"--help", "-h"} & set(arguments) and name not in BENCHMARKS:
+        command_line.parse(__doc__ or "", lambda values: None, ["--help"])
     if name not in BENCHMARKS:
-        command_line.parse(__doc__ or "", lambda values: None, arguments)  # Maybe --help.
         raise ValueError(
             f"Name a benchmark first: {', '.join(BENCHMARKS)}. "
-            f"Received: {' '.join(arguments) or 'nothing'}."
+            f"Received: {' '.join(arguments) or 'nothing'}. See --help."
         )
     define, measure = BENCHMARKS[name]
     report = measure(command_line.parse(__doc__ or "", define, rest))
-    console.conclude(report, None, NEXT[name])
+    console.conclude(report, None, command("trainers.train", **NEXT[name]))
 
 
 def _measure_data(values: flags.FlagValues) -> str:
@@ -175,9 +177,9 @@ def _pipeline_rate(config: TrainingConfig, seconds: float = 5.0) -> float:
 
 
 BENCHMARKS = {"speed": (_define_flags, _measure_speed), "data": (_define_data_flags, _measure_data)}
-NEXT = {
-    "speed": "python -m trainers.train --dataset=mnist --max_minutes=10",
-    "data": "python -m trainers.train --dataset=video --data_dir=FOLDER --max_minutes=10",
+NEXT: dict[str, dict[str, Any]] = {
+    "speed": {"dataset": "mnist", "max_minutes": 10},
+    "data": {"dataset": "video", "data_dir": "FOLDER", "max_minutes": 10},
 }
 
 if __name__ == "__main__":

@@ -27,18 +27,10 @@ from trainers.training_settings import (
 )
 
 # What a model's predictions are measured by; presets of any version tell these.
-DATA_SETTINGS = (
-    "dataset",
-    "protocol",
-    "num_digits",
-    "context_frames",
-    "data_dir",
-    "image_size",
-    "channels",
-    "value_range",
-    "fps",
-    "source_fps",
-    "window_stride",
+DATA_SETTINGS = tuple(
+    field.name
+    for field in dataclasses.fields(SequenceSettings)
+    if field.name not in ("horizon", "skip_bad_files")
 )
 
 

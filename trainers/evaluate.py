@@ -30,6 +30,7 @@ from iprnn_tf.metrics import SSIM_MODES
 from iprnn_tf.models import VideoPredictor, load_model
 from iprnn_tf.presets import is_preset
 from programs import command_line
+from programs.commands import command
 from programs.console import console
 from trainers import results, sources
 from trainers.config import TrainingConfig
@@ -61,7 +62,7 @@ def main(arguments: Sequence[str]) -> None:
             f"--ssim_modes are among {', '.join(SSIM_MODES)}. Received: {', '.join(unknown)}."
         )
     output = Path(values.output or _default_output(values, source))
-    command_line.check_folder(output.parent)
+    command_line.check_file(output)
     model = load_model(source)
     config = _config(values, source, model)
     model.horizon = config.horizon
@@ -150,8 +151,8 @@ def _frames(values: flags.FlagValues, config: TrainingConfig) -> tuple[tf.data.D
 
 def _next_command(config: TrainingConfig, source: str) -> str:
     if config.dataset in FOOTAGE:
-        return f"python -m trainers.predict --model={source} --input=CLIP --output=prediction.gif"
-    return f"python -m export.saved_model --model={source} --output=serving/models/iprnn"
+        return command("trainers.predict", model=source, input="CLIP", output="prediction.gif")
+    return command("export.saved_model", model=source, output="serving/models/iprnn")
 
 
 def _default_output(values: flags.FlagValues, source: str) -> Path:

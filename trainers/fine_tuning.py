@@ -11,24 +11,26 @@ from iprnn_tf.cells import CELLS
 from iprnn_tf.data import FOOTAGE
 from iprnn_tf.models import IPRNN, VideoPredictor, load_model
 from trainers.config import TrainingConfig
+from trainers.footage import is_prepared
 from trainers.training_settings import NORMALIZATIONS
 
 _KEYS = {cell.__name__: key for key, cell in CELLS.items()}
 
 
-def settings_of(source: str, dataset: str) -> dict[str, Any]:
+def settings_of(source: str, dataset: str, data_dir: str) -> dict[str, Any]:
     """Returns the settings that a pretrained model fixes: its architecture and its channels.
 
     Args:
         source: as for `load_model`.
         dataset: to be trained on; channels are a setting of real video alone.
+        data_dir: of that; prepared video keeps the channels it has.
 
     Raises:
         ValueError: if there is no such model.
     """
     pretrained = load_model(source)
     settings = _architecture(pretrained)
-    if dataset in FOOTAGE:
+    if dataset in FOOTAGE and not is_prepared(data_dir):
         settings["channels"] = pretrained.image_shape[-1]
     return settings
 
@@ -43,7 +45,11 @@ def start_from(source: str, model: IPRNN) -> None:
     own, wanted = _architecture(model), _architecture(pretrained)
     different = {name: value for name, value in wanted.items() if own.get(name) != value}
     if not different and _shapes(model) != _shapes(pretrained):
-        different = {"image_shape": pretrained.image_shape}
+        raise ValueError(
+            "--init_from needs frames as the model was trained on. Received: "
+            f"{source}, for frames of {pretrained.image_shape}, and data of {model.image_shape}. "
+            "Prepare videos with its --channels (and --image_size), or start from another model."
+        )
     if different:
         raise ValueError(
             f"--init_from needs a model of the same architecture. Received: {source}, where "

@@ -32,6 +32,7 @@ from iprnn_tf.data.recordings import Video, size_of
 from iprnn_tf.data.videos import open_videos
 from iprnn_tf.models import VideoPredictor, load_model
 from programs import command_line
+from programs.commands import again, command
 from programs.console import console
 from programs.media import FRAMES_PER_SECOND, Forecast, check_output, write_forecasts
 from trainers import sources
@@ -74,12 +75,13 @@ def main(arguments: Sequence[str]) -> None:
         "cut": cut.as_dict(),
     }
     report = write_report(Path(values.output), facts, errors)
-    further = f"python -m trainers.predict --model={source} --input={values.input}"
+    output = Path(values.output)
+    further = output.with_stem(f"{output.stem}_further")
     console.conclude(
         report,
-        values.output,
-        f"{further} --horizon={2 * schedule.horizon} --output={values.output}",
-        f"python -m export.saved_model --model={source} --output=serving/models/iprnn",
+        output,
+        again("trainers.predict", values, horizon=2 * schedule.horizon, output=further),
+        command("export.saved_model", model=source, output="serving/models/iprnn"),
     )
 
 

@@ -22,6 +22,7 @@ from iprnn_tf.data import FOOTAGE
 from iprnn_tf.data.digits import SPLITS
 from iprnn_tf.data.prepared import PreparedVideo
 from programs import command_line
+from programs.commands import command
 from programs.console import console
 from programs.tables import aligned
 from trainers.footage import FootageSettings, find, prepare
@@ -45,7 +46,7 @@ def main(arguments: Sequence[str]) -> None:
     console.conclude(
         _report(ready),
         output,
-        f"python -m trainers.train --dataset={settings.dataset} --data_dir={output}",
+        command("trainers.train", dataset=settings.dataset, data_dir=output),
     )
 
 

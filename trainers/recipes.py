@@ -65,7 +65,8 @@ def resolve(name: str, values: flags.FlagValues) -> TrainingConfig:
         given["protocol"] = _default_protocol(CONFIGS[name], given["dataset"])
     changes: dict[str, Any] = protocol_lengths(given.get("protocol"), CONFIGS[name])
     if given.get("init_from"):
-        changes |= settings_of(given["init_from"], given.get("dataset", CONFIGS[name].dataset))
+        dataset = given.get("dataset", CONFIGS[name].dataset)
+        changes |= settings_of(given["init_from"], dataset, given.get("data_dir", ""))
     return dataclasses.replace(CONFIGS[name], **{**changes, **given})
 
 

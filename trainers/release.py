@@ -25,6 +25,7 @@ from iprnn_tf.metrics import SSIM_MODES, SquaredError
 from iprnn_tf.models import VideoPredictor, load_model
 from iprnn_tf.presets import METADATA, load_preset, pack, save_preset
 from programs import command_line
+from programs.commands import command
 from programs.console import console
 from trainers import results
 from trainers.config import TrainingConfig
@@ -66,10 +67,11 @@ def main(arguments: Sequence[str]) -> None:
     if values.zip:
         packed, digest = pack(output)
         address = f" To be loaded as https://.../{packed.name}#sha256={digest}: {packed}"
+        Path(f"{packed}.sha256").write_text(f"{digest}  {packed.name}\n")
     console.conclude(
         f"A preset of {model.count_params():,} weights.{address}",
         output,
-        f"python -m trainers.evaluate --model={values.output}",
+        command("trainers.evaluate", model=values.output),
     )
 
 
@@ -110,7 +112,7 @@ def _training(run: RunDirectory, config: TrainingConfig) -> dict[str, Any]:
         raise ValueError(
             "A run is released when it is finished and measured. Received: "
             f"{run.path} ({type(error).__name__}: {error}). "
-            f"Finish it: python -m trainers.train --resume={run.path}"
+            f"Finish it: {command('trainers.train', resume=run.path)}"
         ) from error
     made = json.loads(run.config_file.read_text())
     # Where the videos lie on this machine is nobody's business.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from absl import flags
@@ -36,7 +37,7 @@ def define_flags(
     settings: type,
     values: flags.FlagValues,
     only: Collection[str] | None = None,
-    defaults_of: str = "",
+    configs: Mapping[str, Any] = MappingProxyType({}),
 ) -> None:
     """Defines a flag for each setting; one that isn't given keeps the configuration's value.
 
@@ -45,17 +46,15 @@ def define_flags(
             class that it belongs to.
         values: what to define the flags on.
         only: names of the settings that get a flag; by default all.
-        defaults_of: name of the configuration whose values the help shows, if any.
+        configs: by name, the configurations whose values the help shows.
     """
     for field in dataclasses.fields(settings):
         if only is None or field.name in only:
-            text = f"{field.metadata['help']} {_choices(field)}".strip()
-            if defaults_of and field.default not in ("", None):
-                text += f" ({defaults_of}: {_shown(field.default)})"
+            parts = [field.metadata["help"], _choices(field), _values(field.name, configs)]
             _definition(field)(
                 field.name,
                 None,
-                text,
+                " ".join(filter(None, parts)),
                 flag_values=values,
                 module_name=_title(settings, field.name),
             )
@@ -99,10 +98,23 @@ def _title(settings: type, name: str) -> str:
     return str(owner.title)  # type: ignore[attr-defined]
 
 
+def _values(name: str, configs: Mapping[str, Any]) -> str:
+    """The values of a setting, as in `(small: 32, paper: 64)`, or `(5)` where all have one."""
+    values = {key: _shown(getattr(config, name)) for key, config in configs.items()}
+    if len(set(values.values())) == 1:
+        values = {"": next(iter(values.values()))}
+    shown = [f"{key}: {value}" if key else value for key, value in values.items() if value]
+    return f"({', '.join(shown)})" if shown else ""
+
+
 def _shown(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return f"{value:,}" if isinstance(value, int) else str(value)
+    if isinstance(value, list):
+        return ",".join(map(str, value))
+    if isinstance(value, int):
+        return f"{value:,}"
+    return "" if value is None else str(value)
 
 
 def _definition(field: dataclasses.Field[Any]) -> Any:

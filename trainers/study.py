@@ -25,6 +25,7 @@ from iprnn_tf.data.windows import evaluation_batches
 from iprnn_tf.files import write_json
 from iprnn_tf.models import IPRNN
 from programs import command_line
+from programs.commands import command
 from programs.console import console
 from programs.provenance import provenance
 from programs.tables import aligned
@@ -103,6 +104,7 @@ def main(arguments: Sequence[str]) -> None:
     values = command_line.parse(__doc__ or "", _define_flags, arguments)
     arms = _chosen(values.only)
     path = Path(values.output)
+    command_line.check_file(path)
     runs = _finished(path)
     precision = next((run["precision"] for run in runs), None) or fastest_precision()
     planned = [
@@ -118,7 +120,7 @@ def main(arguments: Sequence[str]) -> None:
             write_json(path, {"runs": runs, **provenance()})
             console.say(f"    validation MSE {runs[-1]['mse']:.1f} in {runs[-1]['seconds']:.0f} s")
     shown = [run for run in runs if any(plan.items() <= run.items() for *_, plan in planned)]
-    console.conclude(table(shown), path, "python -m trainers.train --config=small")
+    console.conclude(table(shown), path, command("trainers.train", config="small"))
 
 
 def _define_flags(values: flags.FlagValues) -> None:

@@ -8,7 +8,7 @@
     python -m trainers.train --init_from=iprnn_small_moving_mnist --protocol=svg   # fine-tune
     python -m trainers.train --resume=runs/mnist-small-...      # go on after an interruption
 
-A setting that is given replaces the configuration's value; those of 'small' are shown. On a GPU
+A setting that is given replaces the configuration's value; those of two are shown. On a GPU
 --config=auto is 'paper', else 'small'; for real video 'kitti' and 'small_video'. Ctrl-C leaves a
 run that --resume goes on with.
 """
@@ -32,6 +32,7 @@ from iprnn_tf.data.windows import evaluation_batches
 from iprnn_tf.models import VideoPredictor, load_model
 from iprnn_tf.visualization import animation, save_gif
 from programs import command_line
+from programs.commands import command, tensorboard
 from programs.console import console
 from programs.tables import aligned
 from trainers import results
@@ -46,6 +47,7 @@ from trainers.recipes import CONFIGS, resolve
 from trainers.run_directory import RunDirectory
 from trainers.settings import define_flags
 
+NVIDIA = Path("/proc/driver/nvidia")  # Where its driver tells of its devices.
 SHOWN_SEQUENCES = 10
 SHOWN_VIDEOS = 5
 
@@ -69,8 +71,7 @@ def main(arguments: Sequence[str]) -> None:
         if config.init_from:  # So that a wrong one leaves no run directory behind.
             start_from(config.init_from, config.build_model())
         run.create(config)
-    advice = f"Go on with: python -m trainers.train --resume={run.path}"
-    with command_line.when_interrupted(advice):
+    with command_line.when_interrupted(_how_to_go_on(run)):
         seconds = train(config, run)
         report(config, run, seconds)
 
@@ -87,7 +88,8 @@ def _define_flags(values: flags.FlagValues) -> None:
         "Time a few steps and fix --steps so that training takes about this long.",
         flag_values=values,
     )
-    define_flags(TrainingConfig, values, defaults_of="small")
+    sizes = {name: CONFIGS[name] for name in ("small", "paper")}
+    define_flags(TrainingConfig, values, configs=sizes)
 
 
 def _config_name(name: str, dataset: str | None) -> str:
@@ -96,6 +98,11 @@ def _config_name(name: str, dataset: str | None) -> str:
     small, large = ("small_video", "kitti") if dataset in FOOTAGE else ("small", "paper")
     found, chosen = ("a", large) if has_gpu() else ("no", small)
     console.say(f"--config=auto: {found} GPU was found, so this is {chosen!r}.")
+    if found == "no" and NVIDIA.exists():
+        console.say(
+            "There is an NVIDIA GPU, but TensorFlow can't use it. Its libraries come with: "
+            'pip install -e ".[cuda]"'
+        )
     return chosen
 
 
@@ -142,13 +149,14 @@ def _suited_to_this_machine(config: TrainingConfig, values: flags.FlagValues) ->
 
 
 def _config_to_resume(run: RunDirectory, values: flags.FlagValues) -> TrainingConfig:
-    given = [name for name in values if values[name].present and name != "resume"]
+    given = [name for name in values if values[name].present and name not in ("resume", "quiet")]
     if given:
         raise ValueError(
             "A resumed run keeps its settings. Received: --resume with "
             f"{', '.join(f'--{name}' for name in given)}. Leave them out, or start a new run."
         )
-    return with_footage(run.read_config())
+    with command_line.when_interrupted(_how_to_go_on(run)):
+        return with_footage(run.read_config())
 
 
 def _new_path(name: str) -> Path:
@@ -241,18 +249,22 @@ def report(config: TrainingConfig, run: RunDirectory, seconds: float) -> None:
     console.conclude(
         evaluation,
         run.path,
-        f"tensorboard --logdir {run.path}",
+        tensorboard(run.path),
         _next_command(config, run),
-        f"python -m export.saved_model --model={run.path} --output=serving/models/iprnn",
+        command("export.saved_model", model=run.path, output="serving/models/iprnn"),
         contents="model.keras, metrics.json, predictions.gif, error.png",
     )
 
 
 def _next_command(config: TrainingConfig, run: RunDirectory) -> str:
     if config.dataset in FOOTAGE and config.horizon > 1:
-        return f"python -m trainers.predict --model={run.path} --input=CLIP --output=prediction.gif"
-    further = " --horizon=10" if config.horizon == 1 else ""  # Trained on the next frame alone.
-    return f"python -m trainers.evaluate --model={run.path}{further}"
+        return command("trainers.predict", model=run.path, input="CLIP", output="prediction.gif")
+    further = {"horizon": 10} if config.horizon == 1 else {}  # Trained on the next frame alone.
+    return command("trainers.evaluate", model=run.path, **further)
+
+
+def _how_to_go_on(run: RunDirectory) -> str:
+    return f"Go on with: {command('trainers.train', resume=run.path)}"
 
 
 def save_animation(model: VideoPredictor, config: TrainingConfig, run: RunDirectory) -> None:

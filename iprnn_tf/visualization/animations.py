@@ -84,6 +84,11 @@ def comparison(
         raise ValueError(
             "A comparison needs predictions by name. Received: none. Pass one model's at least."
         )
+    horizons = {name: np.shape(frames)[1:2] for name, frames in predictions.items()}
+    if len(set(horizons.values())) > 1:
+        raise ValueError(
+            f"Predictions that are compared have one length. Received: {horizons}. Cut them."
+        )
     arrays = [checked(context, targets, frames, axes="BTHWC") for frames in predictions.values()]
     observed_frames, truth, _ = arrays[0]
     future = [] if truth is None else [_panels("truth", truth)]

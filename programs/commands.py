@@ -1,0 +1,50 @@
+"""Commands that people can copy: what to do next, and how to go on."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import sys
+from pathlib import Path
+
+from absl import flags
+
+
+def command(program: str, *arguments: object, **settings: object) -> str:
+    """Returns a command that runs one of the programs, quoted for a shell where that is needed.
+
+    Args:
+        program: as in "trainers.train".
+        *arguments: words that follow it.
+        **settings: `name=value` for `--name=value`, `name=True` for `--name`.
+    """
+    flagged = [_flag(name, value) for name, value in settings.items()]
+    return shlex.join([_tool("python"), "-m", program, *map(str, arguments), *flagged])
+
+
+def again(program: str, values: flags.FlagValues, **changes: object) -> str:
+    """Returns the command that a program was called with, with some settings changed."""
+    kept = [
+        values[name].serialize()
+        for name in values
+        if values[name].present and name not in (*changes, "quiet")
+    ]
+    return command(program, *kept, **changes)
+
+
+def tensorboard(folder: object) -> str:
+    """Returns the command that shows the curves and filmstrips below a folder."""
+    return shlex.join([_tool("tensorboard"), "--logdir", str(folder)])
+
+
+def _flag(name: str, value: object) -> str:
+    if isinstance(value, bool):
+        return f"--{name}" if value else f"--no{name}"
+    return f"--{name}={value}"
+
+
+def _tool(name: str) -> str:
+    """How a tool of this environment is called from here."""
+    own, found = Path(sys.executable).parent / name, shutil.which(name)
+    below = own.is_relative_to(Path.cwd())  # As where `make` has put it, and nobody activated it.
+    return str(own.relative_to(Path.cwd())) if below and found != str(own) else name
