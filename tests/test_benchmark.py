@@ -43,7 +43,7 @@ def test_video_is_measured_as_it_grows_tenfold(tmp_path, monkeypatch, capsys):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("arguments", [[], ["memory", "--steps=2"], ["speed", "--steps=0"]])
+@pytest.mark.parametrize("arguments", [[], ["memory"], ["speed", "--steps=0"]])
 def test_wrong_arguments_are_named(arguments):
     with pytest.raises(ValueError, match=r"Name a benchmark first: speed|steps"):
         benchmark.main(arguments)

@@ -63,6 +63,12 @@ def test_a_place_that_cannot_be_written_to_is_refused(tmp_path):
         command_line.check_folder(tmp_path / "file" / "x")
 
 
+def test_a_folder_is_no_file(tmp_path):
+    command_line.check_file(tmp_path / "new" / "results.json")
+    with pytest.raises(ValueError, match=r"must be a file\. Received: .*which is a folder"):
+        command_line.check_file(tmp_path)
+
+
 def run(*arguments, **changes):
     environment = {name: text for name, text in os.environ.items() if name[:6] != "TF_CPP"}
     return subprocess.run(
@@ -82,6 +88,13 @@ def test_a_mistake_costs_one_line_on_stderr_and_none_of_tensorflows(inherited):
     assert done.stdout == ""
     assert done.stderr.startswith("\nerror: A model is a run directory")
     assert done.stderr.count("\n") == 2
+
+
+def test_a_closed_stderr_is_no_error():
+    line = f"{sys.executable} -m trainers.evaluate --help 2>&-"
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"}
+    done = subprocess.run(["bash", "-c", line], env=environment, capture_output=True, check=False)
+    assert done.returncode == 0
 
 
 def test_what_needs_no_tensorflow_does_not_import_it():
@@ -105,10 +118,32 @@ def test_notes_of_an_import_that_fails_are_shown():
     assert "no such library" in done.stderr
 
 
-def test_output_that_nobody_reads_any_more_is_no_error():
+PIPE = {"PYTHONUNBUFFERED": ""}  # With it set, nothing is left to be written at the end.
+
+
+@pytest.mark.parametrize("program", ["trainers.evaluate --help", "trainers.benchmark"])
+def test_a_reader_that_has_seen_enough_is_no_error(program):
+    environment = os.environ | {"PYTHONPATH": str(ROOT)} | PIPE
+    line = f"{sys.executable} -m {program} | true; echo ${{PIPESTATUS[0]}}"
+    done = subprocess.run(
+        ["bash", "-c", line], env=environment, capture_output=True, text=True, check=True
+    )
+    assert "Exception ignored" not in done.stderr
+    assert done.stdout in ("141\n", "2\n")
+
+
+def test_work_that_nobody_reads_is_interrupted_work():
+    with (
+        pytest.raises(KeyboardInterrupt, match="Go on with"),
+        command_line.when_interrupted(command_line.REPEAT),
+    ):
+        raise BrokenPipeError
+
+
+def test_it_ends_as_others_do_whose_output_nobody_reads():
     done = run(
         "-c",
         "import sys; sys.argv[1:] = []; from programs import command_line\n"
         "def main(arguments):\n    raise BrokenPipeError\ncommand_line.run(main)",
     )
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.returncode, done.stderr) == (command_line.PIPE_CLOSED, "")

@@ -40,6 +40,26 @@ def test_a_terminal_sees_a_bar_with_the_time_left(monkeypatch):
     assert "3/3 steps, 00:00 left, loss 2" in last
 
 
+def test_a_bar_fits_into_80_columns_with_all_its_figures(monkeypatch):
+    terminal = on_a_terminal(monkeypatch)
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr(module.tqdm, "monitor_interval", 0)
+    with Console().progress("Validating", 80_000, "steps", 12_345) as bar:
+        bar.ncols, bar.dynamic_ncols = 80, None
+        bar.set_postfix_str("loss 8.123e-05")
+    assert "loss 8.123e-05" in terminal.getvalue()
+
+
+def test_the_bar_of_interrupted_work_is_left_before_the_next(monkeypatch):
+    on_a_terminal(monkeypatch)
+    console = Console()
+    first = console.progress("Working", 3, "steps")
+    second = console.progress("Working", 3, "steps")
+    assert first.disable
+    assert second.pos == 0
+    second.close()
+
+
 def test_elsewhere_lines_come_now_and_then(capsys, monkeypatch):
     monkeypatch.setattr(module, "SECONDS_BETWEEN_LINES", 0.05)
     with Console().progress("Working", 40, "steps", done=10) as bar:
@@ -113,3 +133,5 @@ def test_colours_are_for_terminals_that_want_them(monkeypatch):
     monkeypatch.setenv("TERM", "dumb")
     assert styled("text", BOLD) == "text"
     assert styled("text", BOLD, io.StringIO()) == "text"
+    monkeypatch.setattr("sys.stdout", None)  # Closed.
+    assert styled("text", BOLD) == "text"

@@ -63,13 +63,19 @@ def test_settings_stand_under_what_they_decide_with_their_defaults(capsys, monke
     text = shown(PROGRAMS["trainers.train"], capsys)
     sections = dict(re.findall(r"^([A-Z][\w ]+):\n((?:  .*\n)+)", text, re.M))
     assert list(sections) == ["Settings", "Data", "Model", "Learning", "Run", "In every program"]
-    assert (
-        "--filters=N                   Channels of the memory. (small: 32, paper: 64)"
-        in sections["Model"]
-    )
+    filters = "--filters=N                   Channels of the memory. (small: 32, paper: 64)"
+    assert filters in sections["Model"]
+    assert re.search(r"--kernel_size=N .*\(5\)$", sections["Model"], re.M)
+    assert re.search(r"--\[no\]xla .*\(no\)$", sections["Run"], re.M)
     assert "--dataset=..." in sections["Data"]
     assert "--[no]skips" in sections["Model"]
     assert max(map(len, text.splitlines())) <= 100
+
+
+def test_a_benchmark_that_is_misspelt_is_named():
+    for arguments in (["sped"], ["--quiet", "speed"]):
+        with pytest.raises(ValueError, match=r"Name a benchmark first: speed, data\."):
+            PROGRAMS["trainers.benchmark"].main(arguments)
 
 
 def test_a_long_name_gets_a_line_of_its_own():

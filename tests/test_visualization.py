@@ -170,6 +170,11 @@ def test_a_comparison_shows_each_model_beside_the_truth():
     assert shown == [[10] * 3, [20] * 3, [30] * 3, [40, 60, 80], [50, 70, 90]]
 
 
+def test_a_comparison_of_different_lengths_is_refused():
+    with pytest.raises(ValueError, match=r"one length\. Received: .*b.*\. Cut them"):
+        comparison(CONTEXT[None], None, {"a": TARGETS[None], "b": TARGETS[None, :1]})
+
+
 def test_a_comparison_of_nothing_is_refused():
     with pytest.raises(ValueError, match=r"predictions by name. Received: none"):
         comparison(CONTEXT[None], TARGETS[None], {})

@@ -32,15 +32,8 @@ def write_report(output: Path, facts: dict[str, Any], errors: LeadTimeErrors) ->
     """
     rows, counts = errors.rows(), [int(count) for count in errors.counts]
     numbers, curve = output.with_suffix(".error.json"), output.with_suffix(".error.png")
-    content = {
-        **facts,
-        "forecasts": errors.forecasts,
-        "forecasts_with_truth": counts,
-        "clipped": True,
-        "results": rows,
-        **provenance(),
-    }
-    write_json(numbers, content)
+    measured = {"forecasts": errors.forecasts, "forecasts_with_truth": counts, "clipped": True}
+    write_json(numbers, {**facts, **measured, "results": rows, **provenance()})
     title = f"{Path(facts['input']).name}: {errors.forecasts:,} forecasts"
     lines = [f"\n{title} of {len(counts)} frames after {facts['context_frames']}."]
     if output.suffix.lower() == ".png" and errors.forecasts > STRIPS:

@@ -22,6 +22,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import tensorflow as tf
 from absl import flags
 from keras import ops
 
@@ -174,23 +175,20 @@ def train(config: TrainingConfig, run: RunDirectory) -> float:
     if epoch == config.epochs:
         console.say(f"{run.path} is trained already.")
         return state.trained_seconds
-    data = config.build_dataset()
-    validation = evaluation_batches(
-        data.frames("validation").take(config.validation_sequences),
-        config.context_frames,
-        results.batch_size_for(data.image_shape),
-    )
     console.say(
         f"Training {model.count_params():,} weights for {config.steps:,} steps of "
         f"{config.batch_size} sequences into {run.path}"
         + (f", from step {epoch * config.steps_per_epoch:,} on." if epoch else ".")
+    )
+    curves = keras.callbacks.TensorBoard(
+        run.path, histogram_freq=int(config.histograms), write_graph=False
     )
     model.fit(
         training_batches(config, epoch * config.steps_per_epoch),
         initial_epoch=epoch,
         epochs=config.epochs,
         steps_per_epoch=config.steps_per_epoch,
-        validation_data=validation,
+        validation_data=_validation(config),
         validation_freq=_validation_epochs(config),
         shuffle=False,
         verbose=0,
@@ -199,13 +197,20 @@ def train(config: TrainingConfig, run: RunDirectory) -> float:
             TrainingProgress(config.steps, epoch * config.steps_per_epoch),
             _filmstrips(config, run),  # Before the averaged weights go.
             best_model,
-            keras.callbacks.TensorBoard(
-                run.path, histogram_freq=int(config.histograms), write_graph=False
-            ),
+            curves,
             state,
         ],
     )
     return state.trained_seconds
+
+
+def _validation(config: TrainingConfig) -> tf.data.Dataset:
+    data = config.build_dataset()
+    return evaluation_batches(
+        data.frames("validation").take(config.validation_sequences),
+        config.context_frames,
+        results.batch_size_for(data.image_shape),
+    )
 
 
 def _validation_epochs(config: TrainingConfig) -> list[int]:
