@@ -19,6 +19,7 @@ from PIL import Image
 
 from iprnn_tf.data import DATASETS
 from iprnn_tf.models import load_model
+from programs.commands import command, tensorboard
 from trainers import train
 
 ROOT = Path(__file__).parent.parent
@@ -118,10 +119,12 @@ def test_a_finished_run_is_measured_again_but_not_trained(tiny_run, capsys):
     assert output.strip().splitlines()[-5:] == [
         f"Results: {tiny_run} (model.keras, metrics.json, predictions.gif, error.png)",
         "Next:",
-        f"  tensorboard --logdir {tiny_run}",
-        f"  python -m trainers.evaluate --model={tiny_run}",
-        f"  python -m export.saved_model --model={tiny_run} --output=serving/models/iprnn",
+        f"  {tensorboard(tiny_run)}",
+        f"  {command('trainers.evaluate', model=tiny_run)}",
+        f"  {command('export.saved_model', model=tiny_run, output='serving/models/iprnn')}",
     ]
+    train.main([f"--resume={tiny_run}", "--quiet"])
+    assert capsys.readouterr() == (f"{tiny_run}\n", "")
 
 
 def test_training_on_real_digits_beats_both_trivial_baselines(tmp_path):
@@ -184,7 +187,7 @@ def test_an_interrupted_run_says_how_to_go_on(tiny_flags, tmp_path):
         process.kill()
     assert process.returncode == 130
     assert text.strip().splitlines()[-1] == (
-        f"interrupted: Go on with: python -m trainers.train --resume={output}"
+        f"interrupted: Go on with: {command('trainers.train', resume=output)}"
     )
 
 
