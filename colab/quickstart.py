@@ -207,7 +207,8 @@ if not any(clips.iterdir()):
 
 # %% [markdown]
 # Video is decoded once, ten frames a second, in grey like the digits, and split by file. The model
-# never sees the test videos while it learns.
+# never sees the test videos while it learns. This is one of the command-line programs, called from
+# Python; what it suggests as the next command is for a terminal in the checkout.
 
 # %%
 from trainers import prepare
@@ -300,7 +301,7 @@ tuned_run.mkdir(parents=True)
 
 # %% tags=["tensorboard"]
 # %load_ext tensorboard
-# %tensorboard --logdir $tuned_run
+# %tensorboard --logdir "$tuned_run"
 
 # %%
 pace = ["--steps_per_epoch=50", "--validation_every=1", f"--max_minutes={FINE_TUNE_MINUTES}"]
