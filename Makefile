@@ -4,7 +4,10 @@ VENV ?= .venv
 MINUTES ?= 11.5
 BIN := $(VENV)/bin
 
-.PHONY: train test test-all notebook lint install clean
+.PHONY: help train test test-all notebook lint install clean
+
+help: ## what there is to make
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1: /p' Makefile
 
 train: $(VENV)/installed ## install, and train on the digits that ship with the package
 	$(BIN)/python -m trainers.train --dataset=mnist --max_minutes=$(MINUTES)
@@ -24,7 +27,7 @@ lint: $(VENV)/installed-dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-install: $(VENV)/installed
+install: $(VENV)/installed ## a virtual environment with this checkout in it
 
 $(VENV)/installed: setup.cfg pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

@@ -25,9 +25,10 @@
 # 2. We take video: clips drawn here, or your own.
 # 3. Two small models learn, one with and one without the paths that preserve information.
 # 4. The pretrained model learns your video: fine-tuning, with TensorBoard beside it.
-# 5. The result leaves Keras, as a SavedModel and for LiteRT, and predicts the same.
+# 5. It is compared with what it was before.
+# 6. It leaves Keras, as a SavedModel and for LiteRT, and predicts the same.
 #
-# Choose *Runtime > Run all*. On two CPU cores everything together takes five to eight minutes, three
+# Choose *Runtime > Run all* (in Jupyter *Run > Run All Cells*). On two CPU cores everything together takes five to eight minutes, three
 # of them for fine-tuning; a GPU is used where there is one. Installing comes on top of that.
 
 # %% [markdown]
@@ -126,7 +127,8 @@ show(animation(context, targets, predictions))
 
 # %% [markdown]
 # It blurs as it goes, where it is not sure any more. How far it is off on these four, as squared
-# error summed over a frame, beside the error of showing the last frame again:
+# error summed over a frame, beside the error of showing the last frame again (over 3,000 sequences
+# the two are 57.3 and 285.0):
 
 
 # %%

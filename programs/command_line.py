@@ -100,7 +100,9 @@ def when_interrupted(advice: str) -> Iterator[None]:
     """Tells who presses Ctrl-C meanwhile, or closes the pipe it speaks to, how to go on."""
     try:
         yield
-    except (KeyboardInterrupt, BrokenPipeError):
+    except KeyboardInterrupt as interrupt:
+        raise KeyboardInterrupt(f"{interrupt} {advice}".strip()) from None
+    except BrokenPipeError:
         raise KeyboardInterrupt(advice) from None
 
 
@@ -133,5 +135,7 @@ def _fail(kind: str, message: object, status: int) -> None:
     except BrokenPipeError:
         _forget_stdout()
     text = " ".join(str(message).split())
-    print(f"\n{styled_error(f'{kind}:')} {text}", file=sys.stderr)
+    if sys.stderr is not None and sys.stderr.isatty():
+        print(file=sys.stderr)  # Below what the program said, and ^C.
+    print(f"{styled_error(f'{kind}:')} {text}", file=sys.stderr)
     sys.exit(status)

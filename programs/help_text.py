@@ -49,7 +49,7 @@ def _with_marked_examples(description: str) -> str:
 def _lines(flag: flags.Flag) -> str:
     width = min(shutil.get_terminal_size().columns, WIDEST)
     name = _name(flag)
-    text = textwrap.wrap(_meaning(flag), max(width - _NAMES - 4, 30))
+    text = textwrap.wrap(_meaning(flag), max(width - _NAMES - 4, 30), break_long_words=False)
     if len(name) > _NAMES:
         text.insert(0, "")
     first, *rest = text

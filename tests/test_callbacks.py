@@ -49,7 +49,8 @@ def test_the_state_restores_weights_optimizer_and_best(model, tmp_path):
     best = BestModel(tmp_path / "model.keras")
     best.best = 1.5
     state = TrainingState(tmp_path / "states", best, seconds=0)
-    state.save(model, epochs=7)
+    state.keep(model, 7)
+    state.save()
     expected = [variable.numpy() for variable in [*model.variables, *model.optimizer.variables]]
 
     model.train_on_batch(np.ones((4, 2)), np.zeros((4, 1)))
@@ -68,7 +69,8 @@ def test_a_run_without_a_state_starts_from_the_beginning(model, tmp_path):
 
 def test_the_state_of_another_model_is_refused(model, tmp_path):
     state = TrainingState(tmp_path / "states", BestModel(tmp_path / "model.keras"), seconds=0)
-    state.save(model, epochs=1)
+    state.keep(model, 1)
+    state.save()
     other = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3)])
     other.compile("sgd", "mse")
     with pytest.raises(ValueError, match="of another model"):
@@ -86,12 +88,29 @@ def test_the_state_is_saved_as_often_as_asked_and_at_the_end(model, tmp_path):
     assert saved == [["00000001"], ["00000001"], ["00000003"]]
 
 
+def test_the_last_epoch_is_saved_where_training_is_interrupted(model, tmp_path):
+    state = TrainingState(tmp_path / "states", BestModel(tmp_path / "model.keras"), seconds=1e6)
+    assert state.save() == 0
+    state.set_model(model)
+    state.set_params({"epochs": 9})
+    state.on_epoch_end(0)
+    state.on_epoch_end(1)
+    expected = [np.array(weight) for weight in model.get_weights()]
+    model.train_on_batch(np.ones((4, 2)), np.zeros((4, 1)))  # Of the next epoch.
+    assert state.save() == 2
+    assert state.restore(model) == 2
+    for before, after in zip(expected, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(before, after)
+
+
 def test_weights_that_are_no_numbers_never_replace_a_good_state(model, tmp_path):
     state = TrainingState(tmp_path / "states", BestModel(tmp_path / "model.keras"), seconds=0)
-    state.save(model, epochs=1)
+    state.keep(model, 1)
+    state.save()
     model.layers[0].bias.assign([float("nan")])
+    state.keep(model, 2)
     with pytest.raises(FloatingPointError, match="A weight is no finite number"):
-        state.save(model, epochs=2)
+        state.save()
     assert [path.name for path in (tmp_path / "states").iterdir()] == ["00000001"]
 
 
@@ -115,7 +134,8 @@ def test_the_state_is_split_into_files_of_limited_size(model, tmp_path, monkeypa
     state = TrainingState(tmp_path / "states", BestModel(tmp_path / "model.keras"), seconds=0)
     state.trained_seconds = 12.5
     expected = [variable.numpy() for variable in model.optimizer.variables]
-    state.save(model, epochs=3)
+    state.keep(model, 3)
+    state.save()
     files = list((tmp_path / "states" / "00000003").iterdir())
     assert len(files) == 3
     for file in files:
@@ -131,11 +151,13 @@ def test_the_state_is_split_into_files_of_limited_size(model, tmp_path, monkeypa
 
 def test_a_kill_between_two_states_leaves_the_newer_one(model, tmp_path):
     state = TrainingState(tmp_path / "states", BestModel(tmp_path / "model.keras"), seconds=0)
-    state.save(model, epochs=9)
+    state.keep(model, 9)
+    state.save()
     shutil.copytree(tmp_path / "states" / "00000009", tmp_path / "states" / "00000008")
     shutil.copytree(tmp_path / "states" / "00000009", tmp_path / "states" / ".unfinished.00000011")
     assert state.restore(model) == 9
-    state.save(model, epochs=10)
+    state.keep(model, 10)
+    state.save()
     assert [path.name for path in (tmp_path / "states").iterdir()] == ["00000010"]
 
 

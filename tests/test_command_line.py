@@ -39,7 +39,7 @@ def raising(error):
 )
 def test_what_goes_wrong_is_one_line_and_a_status(error, status, line, monkeypatch, capsys):
     assert ended(raising(error), monkeypatch) == status
-    assert capsys.readouterr() == ("", f"\n{line}\n")
+    assert capsys.readouterr() == ("", f"{line}\n")
 
 
 def test_who_interrupts_is_told_how_to_go_on():
@@ -86,8 +86,8 @@ def test_a_mistake_costs_one_line_on_stderr_and_none_of_tensorflows(inherited):
     done = run("-m", "trainers.evaluate", "--model=nowhere", **inherited)
     assert done.returncode == 2
     assert done.stdout == ""
-    assert done.stderr.startswith("\nerror: A model is a run directory")
-    assert done.stderr.count("\n") == 2
+    assert done.stderr.startswith("error: A model is a run directory")
+    assert done.stderr.count("\n") == 1
 
 
 def test_a_closed_stderr_is_no_error():

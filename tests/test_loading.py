@@ -127,3 +127,10 @@ def test_the_settings_of_a_real_run_are_what_it_was_given(tiny_run):
     settings = training_settings(tiny_run)
     assert (settings["context_frames"], settings["horizon"], settings["filters"]) == (3, 3, 4)
     assert settings == json.loads((tiny_run / "config.json").read_text())["config"]
+
+
+def test_a_preset_that_is_misspelt_is_guessed():
+    with pytest.raises(ValueError, match=r"Did you mean iprnn_small_moving_mnist\?$"):
+        iprnn_tf.load_model("iprnn_small_moving_mnits")
+    with pytest.raises(ValueError, match=r"Train one, or finish an interrupted run\.$"):
+        iprnn_tf.load_model("runs/nowhere")

@@ -59,3 +59,10 @@ def test_a_baseline_that_is_far_off_leaves_the_curves_room(tmp_path, monkeypatch
         rows = {name: {"mse": {"mean": e, "per_lead_time": [e, e]}} for name, e in errors.items()}
         results.Evaluation("", 1, 1, rows).draw(tmp_path)
     assert drawn == [["IPRNN", "CopyLastFrame", "BlackFrames"], ["IPRNN", "CopyLastFrame"]]
+
+
+@pytest.mark.parametrize(("own", "copying", "beaten"), [(3.0, 2.0, True), (1.0, 2.0, False)])
+def test_a_model_that_copying_beats_is_told_so(own, copying, beaten):
+    rows = {"IPRNN": {"mse": {"mean": own}}, "CopyLastFrame": {"mse": {"mean": copying}}}
+    assert results.is_beaten(rows) == beaten
+    assert not results.is_beaten({})

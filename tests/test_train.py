@@ -186,8 +186,10 @@ def test_an_interrupted_run_says_how_to_go_on(tiny_flags, tmp_path):
     finally:
         process.kill()
     assert process.returncode == 130
+    saved, _ = last_state(output)
     assert text.strip().splitlines()[-1] == (
-        f"interrupted: Go on with: {command('trainers.train', resume=output)}"
+        f"interrupted: Steps that are saved: {saved * 2:,} of 4,000. "
+        f"Go on with: {command('trainers.train', resume=output)}"
     )
 
 

@@ -75,7 +75,8 @@ class TrainingState(keras.callbacks.Callback):
     The raw weights, the optimizer's variables, the best validation so far, the number of
     finished epochs and the seconds they took, written at the end of an epoch to a folder of its
     own, in files of at most `PART_BYTES` (or one array); then the older folder goes. The data
-    and the draws follow from the seed and the epoch, so they need no state.
+    and the draws follow from the seed and the epoch, so they need no state. An epoch that was not
+    due to be saved is held in memory, for `save` when training is interrupted.
 
     Args:
         path: the folder of the states.
@@ -89,6 +90,8 @@ class TrainingState(keras.callbacks.Callback):
         self.best_model = best_model
         self.seconds = seconds
         self.trained_seconds = 0.0
+        self._epochs = 0  # That are saved.
+        self._last: tuple[int, list[np.ndarray]] | None = None  # Not saved yet.
         self._saved = -math.inf
         self._resumed = time.monotonic()
 
@@ -97,23 +100,36 @@ class TrainingState(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         self.trained_seconds = time.monotonic() - self._resumed
+        self.keep(self.model, epoch + 1)
         last = epoch + 1 == self.params["epochs"]
         if last or time.monotonic() - self._saved >= self.seconds:
-            self.save(self.model, epoch + 1)
+            self.save()
             self._saved = time.monotonic()
 
-    def save(self, model: keras.Model, epochs: int) -> None:
-        """Writes the state after a number of finished epochs."""
-        arrays = [variable.numpy() for variable in _all_variables(model)]
-        if not all(np.isfinite(array).all() for array in arrays):
+    def keep(self, model: keras.Model, epochs: int) -> None:
+        """Holds the state after a number of finished epochs in memory, to be saved."""
+        progress = np.array([epochs, self.best_model.best, self.trained_seconds])
+        self._last = epochs, [progress, *(np.array(v.numpy()) for v in _all_variables(model))]
+
+    def save(self) -> int:
+        """Writes the last state that was kept, and returns the number of epochs it is after.
+
+        Raises:
+            FloatingPointError: if a weight is no number; the state before it is left as it is.
+        """
+        if self._last is None:
+            return self._epochs
+        epochs, arrays = self._last
+        if not all(np.isfinite(array).all() for array in arrays[1:]):
             raise FloatingPointError(_NO_NUMBER.format("A weight", "in this epoch"))
-        progress = [epochs, self.best_model.best, self.trained_seconds]
         older = [*self._folders(), *self.path.glob(".unfinished.*")]
         with new_folder(self.path / f"{epochs:08d}") as folder:
-            for index, part in enumerate(_parts([np.array(progress), *arrays])):
+            for index, part in enumerate(_parts(arrays)):
                 np.savez(folder / f"{index:03d}.npz", **part)
         for path in older:
             shutil.rmtree(path, ignore_errors=True)  # What a kill left may be gone by now.
+        self._epochs, self._last = epochs, None
+        return epochs
 
     def restore(self, model: keras.Model) -> int:
         """Restores the model and its optimizer, and returns the number of finished epochs.
@@ -134,7 +150,8 @@ class TrainingState(keras.callbacks.Callback):
                 f"--resume needs the training state of this very run. Received: {folders[-1]}, "
                 f"which is damaged or of another model ({error}). Start the run again."
             ) from error
-        return int(epochs)
+        self._epochs = int(epochs)
+        return self._epochs
 
     def _folders(self) -> list[Path]:
         """The saved states, the last one last."""

@@ -28,7 +28,7 @@ class FootageSettings:
 
     title: ClassVar[str] = "Data"
 
-    dataset: str = setting("mnist", "What to train on.", choices=tuple(DATASETS))
+    dataset: str = setting("mnist", "The data set.", choices=tuple(DATASETS))
     data_dir: str = setting("", "Folder of videos, or what trainers.prepare made of them.")
     image_size: str = setting(
         "", "HxW to scale and cut frames to; by default their own, at most 128x160."

@@ -12,7 +12,7 @@ from iprnn_tf.visualization import error_curve, save_png
 from programs.media import STRIPS
 from programs.provenance import provenance
 from trainers.lead_times import LeadTimeErrors
-from trainers.results import Row, lead_time_table, table
+from trainers.results import BEATEN, Row, is_beaten, lead_time_table, table
 
 
 def write_report(output: Path, facts: dict[str, Any], errors: LeadTimeErrors) -> str:
@@ -44,16 +44,9 @@ def write_report(output: Path, facts: dict[str, Any], errors: LeadTimeErrors) ->
         lines += [_tables(rows, counts), f"\nError over lead time: {curve}"]
     else:
         lines.append("\nThe input ends with the context: there is no truth to compare with.")
-    if _is_beaten(rows):
-        lines.append(
-            "\nCopying the last frame is better here: train longer, or on video of this kind."
-        )
+    if is_beaten(rows):
+        lines.append(f"\n{BEATEN}")
     return "\n".join([*lines, f"Numbers: {numbers}"])
-
-
-def _is_beaten(rows: dict[str, Row]) -> bool:
-    own, copying, *_ = [row["mse"]["mean"] for row in rows.values()] or [0.0, 0.0]
-    return own > copying
 
 
 def _finite(curves: dict[str, list[float]]) -> dict[str, list[float]]:
@@ -61,10 +54,11 @@ def _finite(curves: dict[str, list[float]]) -> dict[str, list[float]]:
 
 
 def _tables(rows: dict[str, Row], counts: list[int]) -> str:
+    name = next(iter(rows))
     parts = [
         "Predictions are clipped to [0, 1]; mse and mae are sums over a frame.",
         table(rows),
-        *(f"{name} per lead time:\n\n{lead_time_table(row)}" for name, row in rows.items()),
+        f"{name} per lead time:\n\n{lead_time_table(rows[name])}",
     ]
     if len(set(counts)) > 1:
         parts.append(f"Forecasts with a truth, per lead time: {', '.join(map(str, counts))}")

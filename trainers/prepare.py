@@ -13,6 +13,7 @@ videos of each data set lie in their folder: docs/video.md.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -51,7 +52,9 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def _define_flags(values: flags.FlagValues) -> None:
-    define_flags(FootageSettings, values)
+    settings = [field.name for field in dataclasses.fields(FootageSettings)]
+    define_flags(FootageSettings, values, [name for name in settings if name != "dataset"])
+    flags.DEFINE_enum("dataset", None, list(FOOTAGE), "Whose videos.", flag_values=values)
     flags.DEFINE_string("output", None, "Folder to write.", flag_values=values)
 
 

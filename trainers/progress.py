@@ -23,8 +23,12 @@ class TrainingProgress(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: Any = None) -> None:
         self._bar = console.progress("Training", self.steps, "steps", self.done)
+        self._begun = False
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        if not self._begun:
+            self._begun = True
+            self._bar.unpause()  # The first step builds the graph, and foretells nothing.
         self._bar.set_postfix_str(f"loss {logs['loss']:.4g}", refresh=False)
         self._bar.update()
 

@@ -34,8 +34,6 @@ CONFIGS = {
         protocol="paper",
         num_downsamplings=3,
         encoder_filters=[16, 32, 32],
-        steps_per_epoch=50,  # So that a line and a checkpoint come every half minute.
-        validation_every=16,
     ),
     # The paper's section 3.2: one frame is predicted from ten in training, ten in the test. It
     # doesn't tell the downsampling; the author's later runs on these frames halve them thrice.

@@ -25,6 +25,7 @@ from trainers.progress import MeasuringProgress
 
 _FAR = 4  # Times as large an error would press the other curves onto the axis.
 BATCH_VALUES = 50 * 64 * 64  # Of the frames of one time step at once; it changes no result.
+BEATEN = "Copying the last frame is better here: train longer, or on video of this kind."
 PER_PIXEL = "_e-3"  # Behind the names of errors that are means over pixels, times 1000.
 Row = dict[str, dict[str, Any]]  # Of metrics: the mean, and the list per lead time.
 
@@ -154,6 +155,12 @@ def _per_pixel(row: Row, frame_shape: Iterable[int]) -> Row:
         }
         for name in ("mse", "mae")
     }
+
+
+def is_beaten(rows: dict[str, Row]) -> bool:
+    """Whether the first row's squared error is above that of the second, copying the last frame."""
+    own, copying, *_ = [row["mse"]["mean"] for row in rows.values()] or [0.0, 0.0]
+    return bool(own > copying)
 
 
 def measure(

@@ -130,7 +130,8 @@ def _define_flags(values: flags.FlagValues) -> None:
     )
     flags.DEFINE_integer("seeds", 2, "Runs of each arm.", lower_bound=1, flag_values=values)
     flags.DEFINE_integer("validation_sequences", 500, "To measure on.", 1, 1000, flag_values=values)
-    flags.DEFINE_list("only", [], "Questions, by default all.", flag_values=values)
+    questions = ", ".join(dict.fromkeys(arm.question for arm in ARMS))
+    flags.DEFINE_list("only", [], f"Questions, by default all: {questions}.", flag_values=values)
 
 
 def _chosen(questions: list[str]) -> list[Arm]:

@@ -86,7 +86,8 @@ def _define_flags(values: flags.FlagValues) -> None:
     flags.DEFINE_float(
         "max_minutes",
         None,
-        "Time a few steps and fix --steps so that training takes about this long.",
+        "Time a few steps and fix --steps so that training takes about this long; the test at the "
+        "end comes on top.",
         flag_values=values,
     )
     sizes = {name: CONFIGS[name] for name in ("small", "paper")}
@@ -173,7 +174,8 @@ def train(config: TrainingConfig, run: RunDirectory) -> float:
     if epoch == 0 and config.init_from:
         start_from(config.init_from, model)
     if epoch == config.epochs:
-        console.say(f"{run.path} is trained already.")
+        longer = f"--init_from={run.path} starts another run where it ended."
+        console.say(f"{run.path} is trained already; {longer}")
         return state.trained_seconds
     console.say(
         f"Training {model.count_params():,} weights for {config.steps:,} steps of "
@@ -183,6 +185,28 @@ def train(config: TrainingConfig, run: RunDirectory) -> float:
     curves = keras.callbacks.TensorBoard(
         run.path, histogram_freq=int(config.histograms), write_graph=False
     )
+    callbacks = [
+        StopOnNonFiniteLoss(),
+        TrainingProgress(config.steps, epoch * config.steps_per_epoch),
+        _filmstrips(config, run),  # Before the averaged weights go.
+        best_model,
+        curves,
+        state,
+    ]
+    try:
+        _fit(model, config, epoch, callbacks)
+    except KeyboardInterrupt:
+        step = state.save() * config.steps_per_epoch
+        raise KeyboardInterrupt(f"Steps that are saved: {step:,} of {config.steps:,}.") from None
+    return state.trained_seconds
+
+
+def _fit(
+    model: VideoPredictor,
+    config: TrainingConfig,
+    epoch: int,
+    callbacks: list[keras.callbacks.Callback],
+) -> None:
     model.fit(
         training_batches(config, epoch * config.steps_per_epoch),
         initial_epoch=epoch,
@@ -192,16 +216,8 @@ def train(config: TrainingConfig, run: RunDirectory) -> float:
         validation_freq=_validation_epochs(config),
         shuffle=False,
         verbose=0,
-        callbacks=[
-            StopOnNonFiniteLoss(),
-            TrainingProgress(config.steps, epoch * config.steps_per_epoch),
-            _filmstrips(config, run),  # Before the averaged weights go.
-            best_model,
-            curves,
-            state,
-        ],
+        callbacks=callbacks,
     )
-    return state.trained_seconds
 
 
 def _validation(config: TrainingConfig) -> tf.data.Dataset:
@@ -249,6 +265,8 @@ def report(config: TrainingConfig, run: RunDirectory, seconds: float) -> None:
     )
     evaluation.draw(run.curve_file)
     save_animation(model, config, run)
+    if results.is_beaten(evaluation.rows):
+        console.say(f"\n{results.BEATEN}")
     if config.dataset in FOOTAGE:
         say_skipped(PreparedVideo.read(config.data_dir))
     console.conclude(

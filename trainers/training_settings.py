@@ -133,8 +133,8 @@ class RunSettings:
     )
     xla: bool = setting(False, "Compile the training step with XLA.")
     seed: int = setting(0, "Of weights, data and draws.", minimum=0, maximum=2**31 - 1)
-    steps_per_epoch: int = setting(200, "Steps between checkpoints.", minimum=1, maximum=10**9)
-    validation_every: int = setting(4, "Epochs between validations.", minimum=1, maximum=10**9)
+    steps_per_epoch: int = setting(50, "Steps between checkpoints.", minimum=1, maximum=10**9)
+    validation_every: int = setting(16, "Epochs between validations.", minimum=1, maximum=10**9)
     validation_sequences: int = setting(
         200,
         "Sequences that choose the best checkpoint.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 from pathlib import Path
 from typing import Any
@@ -31,11 +32,12 @@ def load_model(source: str | Path, dtype: str | None = None) -> VideoPredictor:
     path = Path(source)
     file = path / RUN_MODEL if path.is_dir() else path
     if not file.is_file():
+        [meant] = difflib.get_close_matches(str(source), PRESETS, n=1) or [""]
         raise ValueError(
             "A model is a run directory with a checkpoint, a .keras file or a preset "
             f"({', '.join(PRESETS)}, or a folder, .zip file or https address of one). "
-            f"Received: {path}, and there is no file {file}. Train first (python -m trainers.train "
-            "--dataset=mnist), or go on with a run that was interrupted (--resume=RUN_DIRECTORY)."
+            f"Received: {path}, and there is no file {file}. "
+            + (f"Did you mean {meant}?" if meant else "Train one, or finish an interrupted run.")
         )
     try:
         model = keras.saving.load_model(file, compile=False)

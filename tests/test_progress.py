@@ -1,0 +1,44 @@
+"""Progress of training and measuring."""
+
+import pytest
+
+from programs.console import Console
+from trainers import progress
+from trainers.progress import TrainingProgress
+
+
+@pytest.fixture(name="bars")
+def _bars(monkeypatch):
+    """The bars that are made, with a clock of their own."""
+    made, console = [], Console()
+
+    def kept(*arguments):
+        made.append(console.progress(*arguments))
+        return made[-1]
+
+    monkeypatch.setattr(progress.console, "progress", kept)
+    return made
+
+
+def test_the_time_left_is_told_without_the_step_that_builds_the_graph(bars):
+    callback = TrainingProgress(steps=10, done=4)
+    callback.on_train_begin()
+    [bar] = bars
+    bar.start_t -= 60.0  # As if building had taken a minute.
+    bar.last_print_t = bar.start_t
+    callback.on_train_batch_end(0, {"loss": 1.0})
+    assert bar.n == 5
+    assert bar.format_dict["elapsed"] < 1.0
+    callback.on_train_batch_end(1, {"loss": 1.0})
+    callback.on_train_end()
+    assert bar.n == 6
+
+
+def test_a_validation_is_a_line(bars, capsys):
+    callback = TrainingProgress(steps=2)
+    callback.on_train_begin()
+    callback.on_train_batch_end(0, {"loss": 0.5})
+    callback.on_epoch_end(0, {"loss": 0.5})
+    callback.on_epoch_end(1, {"loss": 0.5, "val_mse": 12.345})
+    callback.on_train_end()
+    assert capsys.readouterr().out == "step 1: loss 0.5, validation MSE 12.35\n"
