@@ -1,7 +1,6 @@
 """Training end to end, on the real digits."""
 
 import errno
-import functools
 import itertools
 import json
 import os
@@ -35,16 +34,20 @@ command_line.run(train.main)
 
 
 def start(arguments, script=("-m", "trainers.train"), backend="tensorflow"):
-    return subprocess.Popen(
-        [sys.executable, *script, *arguments],
-        cwd=ROOT,
-        env={**os.environ, "KERAS_BACKEND": backend, "JAX_PLATFORMS": "cpu"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        # A shell that runs the tests in the background would have its children ignore Ctrl-C.
-        preexec_fn=functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
-    )
+    # A shell that runs the tests in the background would have its children ignore Ctrl-C. What is
+    # ignored here is ignored there; a `preexec_fn` would fork, which gRPC doesn't always survive.
+    heard = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return subprocess.Popen(
+            [sys.executable, *script, *arguments],
+            cwd=ROOT,
+            env={**os.environ, "KERAS_BACKEND": backend, "JAX_PLATFORMS": "cpu"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+    finally:
+        signal.signal(signal.SIGINT, heard)
 
 
 def finish(arguments, script=("-m", "trainers.train"), backend="tensorflow"):
