@@ -16,6 +16,7 @@ TINY = [
     "--batch_size=4",
     "--validation_sequences=8",
     "--validation_every=1",
+    "--test_sequences=200",
     "--checkpoint_seconds=0",
     "--mixed_precision=float32",
 ]

@@ -81,9 +81,8 @@ def run(*arguments, **changes):
     )
 
 
-@pytest.mark.parametrize("inherited", [{}, {"TF_CPP_MIN_LOG_LEVEL": "3"}])
-def test_a_mistake_costs_one_line_on_stderr_and_none_of_tensorflows(inherited):
-    done = run("-m", "trainers.evaluate", "--model=nowhere", **inherited)
+def test_a_mistake_costs_one_line_on_stderr_and_none_of_tensorflows():
+    done = run("-m", "trainers.evaluate", "--model=nowhere")
     assert done.returncode == 2
     assert done.stdout == ""
     assert done.stderr.startswith("error: A model is a run directory")
@@ -121,15 +120,14 @@ def test_notes_of_an_import_that_fails_are_shown():
 PIPE = {"PYTHONUNBUFFERED": ""}  # With it set, nothing is left to be written at the end.
 
 
-@pytest.mark.parametrize("program", ["trainers.evaluate --help", "trainers.benchmark"])
-def test_a_reader_that_has_seen_enough_is_no_error(program):
+def test_a_reader_that_has_seen_enough_is_no_error():
     environment = os.environ | {"PYTHONPATH": str(ROOT)} | PIPE
-    line = f"{sys.executable} -m {program} | true; echo ${{PIPESTATUS[0]}}"
+    line = f"{sys.executable} -m trainers.evaluate --help | true; echo ${{PIPESTATUS[0]}}"
     done = subprocess.run(
         ["bash", "-c", line], env=environment, capture_output=True, text=True, check=True
     )
     assert "Exception ignored" not in done.stderr
-    assert done.stdout in ("141\n", "2\n")
+    assert done.stdout == f"{command_line.PIPE_CLOSED}\n"
 
 
 def test_work_that_nobody_reads_is_interrupted_work():
