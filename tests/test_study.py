@@ -1,6 +1,8 @@
 """The study of recipes: its arithmetic, and that finished runs are not repeated."""
 
 import json
+import shutil
+from pathlib import Path
 
 import pytest
 
@@ -63,6 +65,25 @@ def test_finished_runs_are_not_repeated(trained, tmp_path, capsys):
     lines = capsys.readouterr().out.strip().splitlines()
     assert lines[-2] == f"Results: {tmp_path / 'study.json'}"
     assert [line.split()[0] for line in lines[-6:-3]] == ["baseline", "optimizer", "optimizer"]
+
+
+def test_runs_of_a_version_with_fewer_settings_are_not_repeated(trained, tmp_path):
+    path = tmp_path / "study.json"
+    flags = [f"--output={path}", "--seeds=1", "--only=optimizer"]
+    study.main(flags)
+    content = json.loads(path.read_text())
+    for finished in content["runs"]:
+        del finished["config"]["data_dir"]
+        finished["config"]["steps_per_epoch"] = 123
+    path.write_text(json.dumps(content))
+    study.main(flags)
+    assert len(trained) == 3
+
+
+def test_the_published_study_is_gone_on_with(trained, tmp_path):
+    path = shutil.copy(Path(__file__).parent.parent / "docs" / "recipe.json", tmp_path)
+    study.main([f"--output={path}", "--seeds=1"])
+    assert trained == []
 
 
 def test_a_file_that_is_no_study_is_refused_and_spared(trained, tmp_path):

@@ -60,6 +60,7 @@ def _sigmoid_output(model: IPRNN) -> None:
     model.decoder.head.activation = keras.activations.sigmoid
 
 
+PACE = ("steps_per_epoch", "validation_every", "checkpoint_seconds")  # They change no weight.
 BASELINE = Arm("baseline", "none of the below")
 ARMS = (
     BASELINE,
@@ -113,13 +114,13 @@ def main(arguments: Sequence[str]) -> None:
         for arm in arms
     ]
     for index, (arm, config, plan) in enumerate(planned, start=1):
-        if not any(plan.items() <= run.items() for run in runs):
+        if not any(_is_of(plan, run) for run in runs):
             console.say(f"{index}/{len(planned)}  {arm.question}: {arm.answer}, seed {config.seed}")
             with command_line.when_interrupted(command_line.REPEAT):
                 runs.append({**plan, **_train(arm, config, values.validation_sequences)})
             write_json(path, {"runs": runs, **provenance()})
             console.say(f"    validation MSE {runs[-1]['mse']:.1f} in {runs[-1]['seconds']:.0f} s")
-    shown = [run for run in runs if any(plan.items() <= run.items() for *_, plan in planned)]
+    shown = [run for run in runs if any(_is_of(plan, run) for *_, plan in planned)]
     console.conclude(table(shown), path, command("trainers.train", config="small"))
 
 
@@ -171,6 +172,15 @@ def _plan(
         "config": dataclasses.asdict(config),
     }
     return arm, config, plan
+
+
+def _is_of(plan: Run, run: Run) -> bool:
+    """Whether a run is what is planned, maybe by a version that had fewer settings."""
+    made = {**dataclasses.asdict(TrainingConfig()), **run["config"]}
+    wanted = plan["config"]
+    return all(run[name] == plan[name] for name in plan if name != "config") and all(
+        made[name] == wanted[name] for name in wanted if name not in PACE
+    )
 
 
 def _config(arm: Arm, sequences: int, seed: int, precision: str) -> TrainingConfig:
