@@ -30,9 +30,8 @@ from export.saved_model import save_model
 from export.source import Source
 from export.tflite import PRECISIONS, save_tflite
 from iprnn_tf.files import replacing, write_json
-from programs import command_line
+from programs import command_line, commands
 from programs.command_line import Failure
-from programs.commands import command
 from programs.console import console
 from programs.provenance import provenance
 from programs.tables import aligned
@@ -67,7 +66,7 @@ def main(arguments: Sequence[str]) -> None:
     console.conclude(
         f"{table(rows)}\n\n{len(sequences)} sequences, {os.cpu_count()} CPU cores.",
         output,
-        command("export.saved_model", model=values.model, output="serving/models/iprnn"),
+        commands.export(values.model),
         contents="the artefacts and benchmark.json",
     )
 

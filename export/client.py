@@ -23,7 +23,7 @@ from export.frames import from_png, read_sequences, to_png
 from export.rest_transport import RestTransport
 from export.transports import TIMEOUT, ServedModel, Shape, Signature, Transport
 from programs import command_line
-from programs.commands import again
+from programs.commands import look_further
 from programs.console import console
 from programs.media import check_output, write_predictions
 
@@ -170,20 +170,12 @@ def main(arguments: Sequence[str]) -> None:
         context = _last(frames, client.context_shape[0], values.input)
         predictions = (_streamed if values.stream else _forecast)(client, context, values)
     write_predictions(values.output, context, predictions)
+    whole = {"images": False} if values.images else {}  # Not for streams.
     console.conclude(
         f"{predictions.shape[1]} frames predicted after the last {context.shape[1]} of "
         f"{frames.shape[1]}, sequences: {len(frames)}.",
         values.output,
-        _how_to_look_further(values, 2 * predictions.shape[1]),
-    )
-
-
-def _how_to_look_further(values: flags.FlagValues, horizon: int) -> str:
-    output = Path(values.output)
-    further = output.with_stem(f"{output.stem}_further")
-    flags_left_out = {"images": False} if values.images else {}  # It is for whole forecasts.
-    return again(
-        "export.client", values, stream=True, horizon=horizon, output=further, **flags_left_out
+        look_further("export.client", values, predictions.shape[1], stream=True, **whole),
     )
 
 

@@ -23,10 +23,9 @@ from export.signatures import Signatures
 from export.source import Source
 from iprnn_tf.files import new_folder, write_json
 from programs import command_line
-from programs.commands import command
+from programs.commands import SERVED, command
 from programs.console import console
 
-SERVED = Path("serving/models/iprnn")  # What export/serving/docker-compose.yml serves.
 WARM_UP_BATCHES = (1, 2, 4, 8)  # The sizes that export/serving/batching.config allows.
 
 

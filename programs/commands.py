@@ -9,6 +9,8 @@ from pathlib import Path
 
 from absl import flags
 
+SERVED = Path("serving/models/iprnn")  # What export/serving/docker-compose.yml serves.
+
 
 def command(program: str, *arguments: object, **settings: object) -> str:
     """Returns a command that runs one of the programs, quoted for a shell where that is needed.
@@ -30,6 +32,18 @@ def again(program: str, values: flags.FlagValues, **changes: object) -> str:
         if values[name].present and name not in (*changes, "quiet")
     ]
     return command(program, *kept, **changes)
+
+
+def look_further(program: str, values: flags.FlagValues, horizon: int, **changes: object) -> str:
+    """Returns the command that predicts twice as far, beside what was predicted."""
+    output = Path(values.output)
+    beside = output.with_stem(f"{output.stem}_further")
+    return again(program, values, horizon=2 * horizon, output=beside, **changes)
+
+
+def export(model: object) -> str:
+    """Returns the command that exports a model to where it is served from."""
+    return command("export.saved_model", model=model, output=SERVED)
 
 
 def tensorboard(folder: object) -> str:

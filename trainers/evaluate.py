@@ -30,7 +30,7 @@ from iprnn_tf.metrics import SSIM_MODES
 from iprnn_tf.models import VideoPredictor, load_model
 from iprnn_tf.presets import is_preset
 from programs import command_line
-from programs.commands import command
+from programs.commands import command, export
 from programs.console import console
 from trainers import results, sources
 from trainers.config import TrainingConfig
@@ -152,7 +152,7 @@ def _frames(values: flags.FlagValues, config: TrainingConfig) -> tuple[tf.data.D
 def _next_command(config: TrainingConfig, source: str) -> str:
     if config.dataset in FOOTAGE:
         return command("trainers.predict", model=source, input="CLIP", output="prediction.gif")
-    return command("export.saved_model", model=source, output="serving/models/iprnn")
+    return export(source)
 
 
 def _default_output(values: flags.FlagValues, source: str) -> Path:

@@ -32,7 +32,7 @@ from iprnn_tf.data.recordings import Video, size_of
 from iprnn_tf.data.videos import open_videos
 from iprnn_tf.models import VideoPredictor, load_model
 from programs import command_line
-from programs.commands import again, command
+from programs.commands import export, look_further
 from programs.console import console
 from programs.media import FRAMES_PER_SECOND, Forecast, check_output, write_forecasts
 from trainers import sources
@@ -75,13 +75,11 @@ def main(arguments: Sequence[str]) -> None:
         "cut": cut.as_dict(),
     }
     report = write_report(Path(values.output), facts, errors)
-    output = Path(values.output)
-    further = output.with_stem(f"{output.stem}_further")
     console.conclude(
         report,
-        output,
-        again("trainers.predict", values, horizon=2 * schedule.horizon, output=further),
-        command("export.saved_model", model=source, output="serving/models/iprnn"),
+        values.output,
+        look_further("trainers.predict", values, schedule.horizon),
+        export(source),
     )
 
 

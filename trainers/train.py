@@ -21,19 +21,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import keras
-import numpy as np
 import tensorflow as tf
 from absl import flags
-from keras import ops
 
 from iprnn_tf.data import FOOTAGE, VideoWindows
 from iprnn_tf.data.digits import SPLITS
-from iprnn_tf.data.prepared import PreparedVideo, summary
+from iprnn_tf.data.prepared import summary
 from iprnn_tf.data.windows import evaluation_batches
-from iprnn_tf.models import VideoPredictor, load_model
-from iprnn_tf.visualization import animation, save_gif
+from iprnn_tf.models import VideoPredictor
 from programs import command_line
-from programs.commands import command, tensorboard
+from programs.commands import command
 from programs.console import console
 from programs.tables import aligned
 from trainers import results
@@ -41,15 +38,15 @@ from trainers.callbacks import BestModel, Filmstrips, StopOnNonFiniteLoss, Train
 from trainers.config import TrainingConfig
 from trainers.fine_tuning import start_from
 from trainers.fitting import compiled_model, steps_in, training_batches
-from trainers.footage import say_skipped, with_footage
+from trainers.footage import with_footage
 from trainers.precision import fastest_precision, has_gpu
 from trainers.progress import TrainingProgress
 from trainers.recipes import CONFIGS, resolve
 from trainers.run_directory import RunDirectory
 from trainers.settings import define_flags
+from trainers.training_report import examples, report
 
 NVIDIA = Path("/proc/driver/nvidia")  # Where its driver tells of its devices.
-SHOWN_SEQUENCES = 10
 SHOWN_VIDEOS = 5
 
 
@@ -235,67 +232,12 @@ def _validation_epochs(config: TrainingConfig) -> list[int]:
 
 
 def _filmstrips(config: TrainingConfig, run: RunDirectory) -> Filmstrips:
-    context, targets = _examples(config, "validation", 2)
+    context, targets = examples(config, "validation", 2)
     return Filmstrips(run.path / "filmstrips", context, targets)
-
-
-def _examples(config: TrainingConfig, split: str, count: int) -> tuple[np.ndarray, np.ndarray]:
-    frames = config.build_dataset().frames(split).take(count)
-    return next(evaluation_batches(frames, config.context_frames, count).as_numpy_iterator())
-
-
-def report(config: TrainingConfig, run: RunDirectory, seconds: float) -> None:
-    """Measures the best checkpoint on the test split, and says where everything is."""
-    model = load_model(run.path)
-    evaluation = results.evaluate(
-        model,
-        config.build_dataset().frames("test").take(config.test_sequences),
-        f"{config.dataset} ({config.protocol}), test split",
-        config.context_frames,
-        ssim_modes=dict.fromkeys(("skimage", config.error_protocol.ssim_mode)),
-        protocol=config.error_protocol,
-    )
-    evaluation.write(
-        run.metrics_file,
-        training={
-            "seconds": round(seconds, 1),
-            "steps": config.steps,
-            "sequences": config.steps * config.batch_size,
-        },
-    )
-    evaluation.draw(run.curve_file)
-    save_animation(model, config, run)
-    if results.is_beaten(evaluation.rows):
-        console.say(f"\n{results.BEATEN}")
-    if config.dataset in FOOTAGE:
-        say_skipped(PreparedVideo.read(config.data_dir))
-    console.conclude(
-        evaluation,
-        run.path,
-        tensorboard(run.path),
-        _next_command(config, run),
-        command("export.saved_model", model=run.path, output="serving/models/iprnn"),
-        contents="model.keras, metrics.json, predictions.gif, error.png",
-    )
-
-
-def _next_command(config: TrainingConfig, run: RunDirectory) -> str:
-    if config.dataset in FOOTAGE and config.horizon > 1:
-        return command("trainers.predict", model=run.path, input="CLIP", output="prediction.gif")
-    further = {"horizon": 10} if config.horizon == 1 else {}  # Trained on the next frame alone.
-    return command("trainers.evaluate", model=run.path, **further)
 
 
 def _how_to_go_on(run: RunDirectory) -> str:
     return f"Go on with: {command('trainers.train', resume=run.path)}"
-
-
-def save_animation(model: VideoPredictor, config: TrainingConfig, run: RunDirectory) -> None:
-    """Writes a GIF of test sequences: the truth beside the prediction."""
-    context, targets = _examples(config, "test", SHOWN_SEQUENCES)
-    predictions = ops.convert_to_numpy(model.rollout(context, config.horizon))
-    scale = 2 if max(context.shape[2:4]) <= 64 else 1
-    save_gif(run.animation_file, animation(context, targets, predictions, scale))
 
 
 if __name__ == "__main__":

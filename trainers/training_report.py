@@ -1,0 +1,76 @@
+"""What a finished training came to: measured, drawn and told."""
+
+from __future__ import annotations
+
+import numpy as np
+from keras import ops
+
+from iprnn_tf.data import FOOTAGE
+from iprnn_tf.data.prepared import PreparedVideo
+from iprnn_tf.data.windows import evaluation_batches
+from iprnn_tf.models import VideoPredictor, load_model
+from iprnn_tf.visualization import animation, save_gif
+from programs.commands import command, export, tensorboard
+from programs.console import console
+from trainers import results
+from trainers.config import TrainingConfig
+from trainers.footage import say_skipped
+from trainers.run_directory import RunDirectory
+
+SHOWN_SEQUENCES = 10
+
+
+def report(config: TrainingConfig, run: RunDirectory, seconds: float) -> None:
+    """Measures the best checkpoint on the test split, and says where everything is."""
+    model = load_model(run.path)
+    evaluation = results.evaluate(
+        model,
+        config.build_dataset().frames("test").take(config.test_sequences),
+        f"{config.dataset} ({config.protocol}), test split",
+        config.context_frames,
+        ssim_modes=dict.fromkeys(("skimage", config.error_protocol.ssim_mode)),
+        protocol=config.error_protocol,
+    )
+    evaluation.write(
+        run.metrics_file,
+        training={
+            "seconds": round(seconds, 1),
+            "steps": config.steps,
+            "sequences": config.steps * config.batch_size,
+        },
+    )
+    evaluation.draw(run.curve_file)
+    _save_animation(model, config, run)
+    if results.is_beaten(evaluation.rows):
+        console.say(f"\n{results.BEATEN}")
+    if config.dataset in FOOTAGE:
+        say_skipped(PreparedVideo.read(config.data_dir))
+    console.conclude(
+        evaluation,
+        run.path,
+        tensorboard(run.path),
+        _next_command(config, run),
+        export(run.path),
+        contents="model.keras, metrics.json, predictions.gif, error.png",
+    )
+
+
+def _next_command(config: TrainingConfig, run: RunDirectory) -> str:
+    if config.dataset in FOOTAGE and config.horizon > 1:
+        return command("trainers.predict", model=run.path, input="CLIP", output="prediction.gif")
+    further = {"horizon": 10} if config.horizon == 1 else {}  # Trained on the next frame alone.
+    return command("trainers.evaluate", model=run.path, **further)
+
+
+def _save_animation(model: VideoPredictor, config: TrainingConfig, run: RunDirectory) -> None:
+    """Writes a GIF of test sequences: the truth beside the prediction."""
+    context, targets = examples(config, "test", SHOWN_SEQUENCES)
+    predictions = ops.convert_to_numpy(model.rollout(context, config.horizon))
+    scale = 2 if max(context.shape[2:4]) <= 64 else 1
+    save_gif(run.animation_file, animation(context, targets, predictions, scale))
+
+
+def examples(config: TrainingConfig, split: str, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the first sequences of a split: contexts `(N, T, H, W, C)` and targets."""
+    frames = config.build_dataset().frames(split).take(count)
+    return next(evaluation_batches(frames, config.context_frames, count).as_numpy_iterator())
