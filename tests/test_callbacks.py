@@ -165,5 +165,5 @@ def test_a_kill_between_two_states_leaves_the_newer_one(model, tmp_path):
 def test_a_loss_that_is_no_number_stops_training(loss):
     watch = StopOnNonFiniteLoss()
     watch.on_train_batch_end(0, {"loss": 1.0})
-    with pytest.raises(FloatingPointError, match="step 5"):
+    with pytest.raises(FloatingPointError, match="by step 5"):
         watch.on_train_batch_end(4, {"loss": loss})

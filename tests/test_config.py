@@ -75,6 +75,16 @@ def test_steps_are_spread_evenly_over_whole_epochs(steps, epochs, total):
     assert config.in_whole_epochs() == config
 
 
+@pytest.mark.parametrize(
+    ("steps", "at_once", "executed"), [(100, 10, 10), (95, 10, 5), (4, 10, 4), (97, 10, 1)]
+)
+def test_an_epoch_holds_whole_executions(steps, at_once, executed):
+    config = TrainingConfig(steps=steps, steps_per_epoch=100, steps_per_execution=at_once)
+    config = config.in_whole_epochs()
+    assert (config.steps, config.steps_per_execution) == (steps, executed)
+    assert config.in_whole_epochs() == config
+
+
 def test_the_learning_rate_warms_up_to_its_peak_and_decays_to_zero():
     config = TrainingConfig(steps=1000, warmup_steps=50, learning_rate=0.5)
     rate = config.build_optimizer()._learning_rate

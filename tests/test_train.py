@@ -160,9 +160,11 @@ def test_a_killed_run_resumes_to_the_same_weights(tiny_flags, tmp_path, backend)
     flags = [*tiny_flags, "--steps=12", "--steps_per_epoch=2", "--ema_momentum=0.9"]
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     quickly = ("-c", WITHOUT_REPORT)
-    assert finish([*flags, f"--output={whole}"], quickly, backend)[0] == 0
+    one_by_one = [*flags, "--steps_per_execution=1", f"--output={whole}"]
+    assert finish(one_by_one, quickly, backend)[0] == 0
 
-    process = start([*flags, f"--output={killed}"], quickly, backend)
+    two_by_two = [*flags, "--steps_per_execution=2", f"--output={killed}"]
+    process = start(two_by_two, quickly, backend)
     wait_for_a_checkpoint(killed, process)
     process.send_signal(signal.SIGKILL)
     process.communicate()
@@ -200,7 +202,8 @@ def test_an_interrupted_run_says_how_to_go_on(tiny_flags, tmp_path):
 def test_max_minutes_fixes_the_number_of_steps(tiny_flags, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(train, "train", lambda config, run: None)
     monkeypatch.setattr(train, "report", lambda config, run, seconds: None)
-    train.main([*tiny_flags, "--max_minutes=2", f"--output={tmp_path / 'run'}"])
+    flags = [*tiny_flags, "--max_minutes=2", "--steps_per_execution=20"]
+    train.main([*flags, f"--output={tmp_path / 'run'}"])
     config = json.loads((tmp_path / "run" / "config.json").read_text())["config"]
     assert config["steps"] > 20
     assert "for 2 minutes" in capsys.readouterr().out

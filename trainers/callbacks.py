@@ -193,7 +193,7 @@ class StopOnNonFiniteLoss(keras.callbacks.Callback):
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         if not math.isfinite(logs["loss"]):
             raise FloatingPointError(
-                _NO_NUMBER.format("The loss", f"at step {batch + 1} of this epoch")
+                _NO_NUMBER.format("The loss", f"by step {batch + 1} of this epoch")
             )
 
 

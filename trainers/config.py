@@ -75,10 +75,18 @@ class TrainingConfig(RunSettings, LearningSettings, ModelSettings, SequenceSetti
         return -(-self.steps // self.steps_per_epoch)
 
     def in_whole_epochs(self) -> TrainingConfig:
-        """Spreads the steps evenly over the epochs, rounding them up where they don't divide."""
+        """Spreads the steps evenly over the epochs, rounding them up where they don't divide.
+
+        Epochs hold whole executions, so there may be fewer steps in one than was asked for.
+        """
         steps_per_epoch = -(-self.steps // self.epochs)
+        at_most = range(self.steps_per_execution, 0, -1)
+        steps_per_execution = next(steps for steps in at_most if steps_per_epoch % steps == 0)
         return dataclasses.replace(
-            self, steps_per_epoch=steps_per_epoch, steps=steps_per_epoch * self.epochs
+            self,
+            steps=steps_per_epoch * self.epochs,
+            steps_per_epoch=steps_per_epoch,
+            steps_per_execution=steps_per_execution,
         )
 
     def build_model(self) -> IPRNN:

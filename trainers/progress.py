@@ -25,12 +25,15 @@ class TrainingProgress(keras.callbacks.Callback):
         self._bar = console.progress("Training", self.steps, "steps", self.done)
         self._begun = False
 
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self._before = self._bar.n
+
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         if not self._begun:
             self._begun = True
             self._bar.unpause()  # The first step builds the graph, and foretells nothing.
         self._bar.set_postfix_str(f"loss {logs['loss']:.4g}", refresh=False)
-        self._bar.update()
+        self._bar.update(self._before + batch + 1 - self._bar.n)  # Maybe several at once.
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         if "val_mse" in logs:

@@ -60,7 +60,8 @@ def _sigmoid_output(model: IPRNN) -> None:
     model.decoder.head.activation = keras.activations.sigmoid
 
 
-PACE = ("steps_per_epoch", "validation_every", "checkpoint_seconds")  # They change no weight.
+# They change no weight.
+PACE = ("steps_per_epoch", "steps_per_execution", "validation_every", "checkpoint_seconds")
 BASELINE = Arm("baseline", "none of the below")
 ARMS = (
     BASELINE,
