@@ -76,6 +76,23 @@ def test_the_size_is_that_of_the_pretrained_model_unless_given(preset):
     start_from(str(preset), config.build_model())
 
 
+def test_fine_tuning_that_makes_a_model_worse_keeps_it_as_it_was(
+    tiny_run, tiny_flags, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(train, "report", lambda config, run, seconds: None)
+    tuned = tmp_path / "tuned"
+    worse = ["--learning_rate=3", "--warmup_steps=0", "--ema_momentum=0.1", "--steps=1"]
+    train.main([*tiny_flags, *worse, f"--init_from={tiny_run}", f"--output={tuned}"])
+    lines = [line for line in capsys.readouterr().out.splitlines() if "MSE" in line]
+    before, after = (float(line.rpartition(" ")[2]) for line in lines)
+    assert [line.partition(":")[0] for line in lines] == ["step 0, as pretrained", "step 1"]
+    assert before < after
+    for kept, start in zip(
+        *(load_model(run).get_weights() for run in (tuned, tiny_run)), strict=True
+    ):
+        np.testing.assert_array_equal(kept, start)
+
+
 @pytest.mark.parametrize(
     ("flag", "message"),
     [

@@ -30,7 +30,8 @@ _NO_NUMBER = (
 def averaged_weights(model: keras.Model) -> Iterator[None]:
     """Puts the optimizer's averaged weights into the model, where it keeps them, and back."""
     raw = [np.array(variable.numpy()) for variable in model.trainable_variables]
-    model.optimizer.finalize_variable_values(model.trainable_variables)
+    if model.optimizer.iterations.numpy():  # The averages begin with the first step.
+        model.optimizer.finalize_variable_values(model.trainable_variables)
     for variable in model.trainable_variables:  # On JAX they share the optimizer's own arrays,
         variable.assign(np.array(variable.numpy()))  # which evaluating the model would delete.
     try:

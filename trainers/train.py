@@ -168,8 +168,6 @@ def train(config: TrainingConfig, run: RunDirectory) -> float:
     best_model = BestModel(run.model_file)
     state = TrainingState(run.state_folder, best_model, config.checkpoint_seconds)
     epoch = state.restore(model)
-    if epoch == 0 and config.init_from:
-        start_from(config.init_from, model)
     if epoch == config.epochs:
         longer = f"--init_from={run.path} starts another run where it ended."
         console.say(f"{run.path} is trained already; {longer}")
@@ -179,6 +177,9 @@ def train(config: TrainingConfig, run: RunDirectory) -> float:
         f"{config.batch_size} sequences into {run.path}"
         + (f", from step {epoch * config.steps_per_epoch:,} on." if epoch else ".")
     )
+    if epoch == 0 and config.init_from:
+        start_from(config.init_from, model)
+        _measure_start(model, config, best_model)
     curves = keras.callbacks.TensorBoard(
         run.path, histogram_freq=int(config.histograms), write_graph=False
     )
@@ -196,6 +197,12 @@ def train(config: TrainingConfig, run: RunDirectory) -> float:
         step = state.save() * config.steps_per_epoch
         raise KeyboardInterrupt(f"Steps that are saved: {step:,} of {config.steps:,}.") from None
     return state.trained_seconds
+
+
+def _measure_start(model: VideoPredictor, config: TrainingConfig, best_model: BestModel) -> None:
+    """Tells how good the pretrained model is on this data; it is kept until a better one comes."""
+    logs = model.evaluate(_validation(config), verbose=0, return_dict=True, callbacks=[best_model])
+    console.say(f"step 0, as pretrained: validation MSE {logs['mse']:.2f}")
 
 
 def _fit(
