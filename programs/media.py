@@ -22,6 +22,7 @@ from iprnn_tf.visualization import (
     save_png,
     side_by_side,
 )
+from programs import command_line
 
 SUFFIXES = (".gif", ".mp4", ".png", ".npy")
 FRAMES_PER_SECOND = 5.0
@@ -50,8 +51,8 @@ def check_output(path: str | os.PathLike[str]) -> None:
     """Says before any work whether predictions could be written to a file of this name.
 
     Raises:
-        ValueError: if the suffix is unknown or needs a package that isn't there, or nothing can
-            be written at this place.
+        ValueError: if the suffix is unknown or needs a package that isn't there, or such a file
+            couldn't be written.
     """
     path = Path(path)
     if path.suffix.lower() not in SUFFIXES:
@@ -59,13 +60,7 @@ def check_output(path: str | os.PathLike[str]) -> None:
             f"--output ends in one of {', '.join(SUFFIXES)}. Received: {path}. "
             "Choose .npy for the numbers."
         )
-    folder = next(parent for parent in path.absolute().parents if parent.exists())
-    if path.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
-        reason = f"{folder} can't be written to" if not path.is_dir() else "which is a folder"
-        raise ValueError(
-            f"--output is a file that can be written. Received: {path}, {reason}. "
-            "Choose another place."
-        )
+    command_line.check_file(path)
     if path.suffix.lower() == ".mp4":
         import_av()
 

@@ -210,15 +210,17 @@ def test_bad_files_stop_a_run_or_are_listed_as_asked(clips, tmp_path, capsys):
     ("arguments", "message"),
     [
         (["--dataset=video"], "needs --data_dir"),
-        (["--dataset=mnist", "--data_dir=clips"], "--data_dir is for the data sets kitti"),
+        (["--dataset=mnist", "--data_dir=clips"], "=mnist has no --data_dir. Received: .*=clips"),
+        (["--dataset=mnist", "--channels=3"], "=mnist has no --channels. Received: --channels=3"),
+        (["--dataset=video", "--num_digits=1"], "--dataset=video has no --num_digits"),
         (["--dataset=video", "--data_dir=nowhere"], "nowhere, which isn't there"),
         (["--dataset=video", "--protocol=svg"], "is one of paper, prednet, openstl. Received: svg"),
         (["--image_size=128"], "height x width.*'128'"),
         (["--image_size=0x4"], "height x width"),
-        (["--value_range=5"], "two increasing numbers.*'5'"),
-        (["--value_range=5,1"], "two increasing numbers"),
-        (["--value_range=a,b"], "two increasing numbers"),
-        (["--fps=-1"], "--fps"),
+        (["--dataset=video", "--value_range=5"], "two increasing numbers.*'5'"),
+        (["--dataset=video", "--value_range=5,1"], "two increasing numbers"),
+        (["--dataset=video", "--value_range=a,b"], "two increasing numbers"),
+        (["--dataset=video", "--fps=-1"], "--fps: From 0"),
     ],
 )
 def test_wrong_settings_are_answered_before_any_work(arguments, message):

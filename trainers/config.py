@@ -9,12 +9,13 @@ import keras
 
 from iprnn_tf import IPRNN
 from iprnn_tf.cells import CELLS, Cell
-from iprnn_tf.data import DATASETS
+from iprnn_tf.data import DATASETS, FOOTAGE
 from iprnn_tf.data.video_protocols import DIGITS, VIDEO_PROTOCOLS, VideoProtocol
 from iprnn_tf.data.windows import TrainingWindows
 from iprnn_tf.losses import FrameError
 from iprnn_tf.scheduled_sampling import LinearSampling
 from programs.arguments import taken_by
+from trainers.footage import FootageSettings
 from trainers.training_settings import (
     CELL_SETTINGS,
     NORMALIZATIONS,
@@ -32,6 +33,33 @@ DATA_SETTINGS = tuple(
     for field in dataclasses.fields(SequenceSettings)
     if field.name not in ("horizon", "skip_bad_files")
 )
+_LENGTHS = ("context_frames", "horizon")  # Which data sets know as `num_frames`.
+
+
+def check_data_settings(given: dict[str, Any], dataset: str) -> None:
+    """Refuses settings that a data set doesn't have: they would change nothing.
+
+    Args:
+        given: settings by name.
+        dataset: a key of `DATASETS`.
+
+    Raises:
+        ValueError: if there is one.
+    """
+    known = {"dataset", *_LENGTHS, *taken_by(DATASETS[dataset], given)}
+    if dataset in FOOTAGE:
+        known |= _names(FootageSettings)
+    foreign = [name for name in given if name in _names(SequenceSettings) - known]
+    if foreign:
+        raise ValueError(
+            f"--dataset={dataset} has no {', '.join(f'--{name}' for name in foreign)}. Received: "
+            f"{', '.join(f'--{name}={given[name]}' for name in foreign)}. Leave that out, or take "
+            "another --dataset."
+        )
+
+
+def _names(settings: type) -> set[str]:
+    return {field.name for field in dataclasses.fields(settings)}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -33,7 +33,7 @@ from programs import command_line
 from programs.commands import command, export
 from programs.console import console
 from trainers import results, sources
-from trainers.config import TrainingConfig
+from trainers.config import TrainingConfig, check_data_settings
 from trainers.footage import with_footage
 from trainers.recipes import protocol_lengths
 from trainers.run_directory import config_of
@@ -113,6 +113,7 @@ def _config(values: flags.FlagValues, source: str, model: VideoPredictor) -> Tra
     trained = config_of(source) or TrainingConfig()
     given = given_settings(TrainingConfig, values)
     dataset = given.get("dataset", trained.dataset)
+    check_data_settings(given, dataset)
     changes: dict[str, Any] = {"dataset": dataset, "horizon": model.horizon}
     if dataset != trained.dataset:
         protocols = DATASETS[dataset].protocols

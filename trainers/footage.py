@@ -110,15 +110,9 @@ def with_footage(config: Config, cut: Cut | None = None) -> Config:
         cut: how frames are taken; by default as the configuration says.
 
     Raises:
-        ValueError: if the videos can't be prepared, or digits were given a folder.
+        ValueError: if the videos can't be prepared.
     """
     if config.dataset not in FOOTAGE:
-        if config.data_dir:
-            raise ValueError(
-                f"--data_dir is for the data sets {', '.join(FOOTAGE)}. Received: "
-                f"--data_dir={config.data_dir} with --dataset={config.dataset}. Leave it out, or "
-                "give --dataset=video."
-            )
         return config
     ready = prepared(config.dataset, config.data_dir, cut or config.cut(), config.skip_bad_files)
     height, width, _ = ready.records.shape

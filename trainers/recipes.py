@@ -9,7 +9,7 @@ from absl import flags
 
 from iprnn_tf.data import DATASETS
 from iprnn_tf.data.video_protocols import VIDEO_PROTOCOLS
-from trainers.config import TrainingConfig
+from trainers.config import TrainingConfig, check_data_settings
 from trainers.fine_tuning import settings_of
 from trainers.settings import given_settings
 
@@ -54,9 +54,11 @@ def resolve(name: str, values: flags.FlagValues) -> TrainingConfig:
     """Returns a named configuration with the flags that were given in its place.
 
     Raises:
-        ValueError: if a value breaks its setting's rule, or there is no model to start from.
+        ValueError: if a value breaks its setting's rule, the data set doesn't have the setting, or
+            there is no model to start from.
     """
     given = given_settings(TrainingConfig, values)
+    check_data_settings(given, given.get("dataset", CONFIGS[name].dataset))
     if "encoder_filters" not in given and given.keys() & {"filters", "num_downsamplings"}:
         given["encoder_filters"] = None  # They follow --filters.
     if given.get("dataset") in DATASETS and "protocol" not in given:
