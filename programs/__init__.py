@@ -3,6 +3,7 @@
 Neither of the two imports the other; both build on this and on the library.
 """
 
-from programs.quiet_start import quieten_tensorflow
+from programs.quiet_start import quieten_interrupts, quieten_tensorflow
 
+quieten_interrupts()
 quieten_tensorflow()

@@ -1,4 +1,4 @@
-"""TensorFlow without the lines it writes about itself while it starts."""
+"""A start without noise: no lines of TensorFlow's about itself, no traceback after Ctrl-C."""
 
 from __future__ import annotations
 
@@ -27,6 +27,21 @@ def quieten_tensorflow() -> None:
     # does go wrong comes as an exception.
     if os.environ.setdefault(LEVEL, "3") >= "2" and "tensorflow" not in sys.modules:
         sys.meta_path.insert(0, _QuietFinder())
+
+
+def quieten_interrupts() -> None:
+    """Has Ctrl-C end a program in one line while it loads, as `command_line.run` does later."""
+    if sys.argv[0] == "-m":  # So Python calls a program that it is still looking for.
+        sys.excepthook = _end
+
+
+def _end(
+    kind: type[BaseException], error: BaseException, traceback: types.TracebackType | None
+) -> None:
+    if issubclass(kind, KeyboardInterrupt):
+        print("interrupted: Nothing was begun.", file=sys.stderr)
+    else:
+        sys.__excepthook__(kind, error, traceback)
 
 
 class _QuietFinder:
@@ -72,7 +87,7 @@ def without_notes() -> Iterator[None]:
         os.dup2(kept.fileno(), _STDERR)
         try:
             yield
-        except BaseException:
+        except Exception:
             os.dup2(shown, _STDERR)
             kept.seek(0)
             os.write(_STDERR, kept.read())

@@ -117,6 +117,22 @@ def test_notes_of_an_import_that_fails_are_shown():
     assert "no such library" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("error", "last_line"),
+    [("KeyboardInterrupt", "interrupted: Nothing was begun."), ("NameError('x')", "NameError: x")],
+)
+def test_a_program_that_is_interrupted_while_it_loads_says_so_in_one_line(
+    tmp_path, error, last_line
+):
+    (tmp_path / "loading").mkdir()
+    (tmp_path / "loading" / "__init__.py").write_text(f"import programs\nraise {error}\n")
+    done = run("-m", "loading.program", PYTHONPATH=f"{ROOT}{os.pathsep}{tmp_path}")
+    assert done.returncode != 0
+    *traceback, line = done.stderr.splitlines()
+    assert line == last_line
+    assert bool(traceback) == (error != "KeyboardInterrupt")
+
+
 PIPE = {"PYTHONUNBUFFERED": ""}  # With it set, nothing is left to be written at the end.
 
 
