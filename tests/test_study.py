@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from trainers import study
+from trainers.study_arms import STUDIES
 
 
 def run(question, answer, seed, mse, seconds=10.0):
@@ -80,9 +81,16 @@ def test_runs_of_a_version_with_fewer_settings_are_not_repeated(trained, tmp_pat
     assert len(trained) == 3
 
 
-def test_the_published_study_is_gone_on_with(trained, tmp_path):
-    path = shutil.copy(Path(__file__).parent.parent / "docs" / "recipe.json", tmp_path)
-    study.main([f"--output={path}", "--seeds=1"])
+@pytest.mark.parametrize(
+    ("name", "flags"),
+    [
+        ("recipe.json", ["--seeds=3"]),
+        ("recipe_paper.json", ["--config=paper", "--sequences=4800", "--seeds=1"]),
+    ],
+)
+def test_the_published_studies_are_gone_on_with(trained, tmp_path, name, flags):
+    path = shutil.copy(Path(__file__).parent.parent / "docs" / name, tmp_path)
+    study.main([f"--output={path}", *flags])
     assert trained == []
 
 
@@ -94,10 +102,13 @@ def test_a_file_that_is_no_study_is_refused_and_spared(trained, tmp_path):
     assert path.read_text() == '{"runs": [1]}'
 
 
-def test_every_arm_trains_on_the_same_number_of_sequences_and_differs_from_the_baseline():
-    configs = [study._config(arm, 2400, 0, "bfloat16") for arm in study.ARMS]
+@pytest.mark.parametrize("name", STUDIES)
+def test_every_arm_trains_on_the_same_number_of_sequences_and_differs_from_the_baseline(name):
+    arms = STUDIES[name].arms
+    configs = [study._config(arm, name, 2400, 0, "bfloat16") for arm in arms]
     assert {config.steps * config.batch_size for config in configs} == {2400}
-    baseline, *others = zip(study.ARMS, configs, strict=True)
+    assert {config.filters for config in configs} == {16}
+    baseline, *others = zip(arms, configs, strict=True)
     for arm, config in others:
         assert config != baseline[1] or arm.change
 

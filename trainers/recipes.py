@@ -14,12 +14,11 @@ from trainers.fine_tuning import settings_of
 from trainers.settings import given_settings
 
 _PAPER = TrainingConfig(
-    optimizer="adam",
     filters=64,
     num_layers=4,
     batch_size=16,
     steps=80_000,
-    learning_rate=1e-3,
+    learning_rate=2e-3,
     warmup_steps=1000,
     steps_per_epoch=100,
     validation_every=20,

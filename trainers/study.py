@@ -3,6 +3,7 @@
     python -m trainers.study --output=studies/recipe.json
     python -m trainers.study --output=studies/recipe.json --seeds=3   # goes on: adds the third
     python -m trainers.study --output=studies/long.json --sequences=10000 --only=baseline,optimizer
+    python -m trainers.study --output=studies/paper.json --config=paper   # a quarter as wide
 
 Each answer to a question differs from the baseline in that one thing. Runs that the output holds
 already are not repeated, so Ctrl-C loses one run at most.
@@ -14,7 +15,7 @@ import dataclasses
 import json
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,6 @@ from absl import flags
 
 from iprnn_tf.data.windows import evaluation_batches
 from iprnn_tf.files import write_json
-from iprnn_tf.models import IPRNN
 from programs import command_line
 from programs.commands import command
 from programs.console import console
@@ -35,82 +35,30 @@ from trainers.config import TrainingConfig
 from trainers.fitting import compiled_model, training_batches
 from trainers.precision import fastest_precision
 from trainers.recipes import CONFIGS
+from trainers.study_arms import BASELINE, STUDIES, Arm
 
 Run = dict[str, Any]  # One line of the output: what was trained, and what it reached.
 
 
-@dataclasses.dataclass(frozen=True)
-class Arm:
-    """One answer to one question.
-
-    Args:
-        question: what is varied.
-        answer: how, in words.
-        settings: what differs from the baseline.
-        change: what no setting can say, done to the new model.
-    """
-
-    question: str
-    answer: str
-    settings: dict[str, Any] = dataclasses.field(default_factory=dict)
-    change: Callable[[IPRNN], None] | None = None
-
-
-def _sigmoid_output(model: IPRNN) -> None:
-    model.decoder.head.activation = keras.activations.sigmoid
-
-
 # They change no weight.
 PACE = ("steps_per_epoch", "steps_per_execution", "validation_every", "checkpoint_seconds")
-BASELINE = Arm("baseline", "none of the below")
-ARMS = (
-    BASELINE,
-    Arm("optimizer", "Adam", {"optimizer": "adam"}),
-    Arm("optimizer", "Adam, half the peak", {"optimizer": "adam", "learning_rate": 1.25e-3}),
-    Arm("peak learning rate", "half", {"learning_rate": 1.25e-3}),
-    Arm("peak learning rate", "double", {"learning_rate": 5e-3}),
-    Arm("learning rate at the end", "the peak", {"final_learning_rate": 1.0}),
-    Arm(
-        "learning rate at the end",
-        "the peak, weights averaged (0.98)",
-        {"final_learning_rate": 1.0, "ema_momentum": 0.98},
-    ),
-    Arm("averaged weights", "0.98", {"ema_momentum": 0.98}),
-    Arm("clipping of gradients", "none", {"clip_norm": 0.0}),
-    Arm("batch size", "2", {"batch_size": 2}),
-    Arm("batch size", "8", {"batch_size": 8}),
-    Arm("sampling", "always closed loop", {"sampling_span": 0.0}),
-    Arm("sampling", "truth fades over a third", {"sampling_span": 0.33}),
-    Arm("sampling", "truth fades over the whole run", {"sampling_span": 1.0}),
-    Arm("sampling", "context hidden at first too", {"reverse_sampling": True}),
-    Arm("normalisation", "parameter-free", {"normalization": "standard"}),
-    Arm("normalisation", "scale and offset per channel", {"normalization": "group"}),
-    Arm(
-        "normalisation",
-        "the author's: per element, biases, +1",
-        {"normalization": "author", "use_bias": True, "update_bias": 1.0},
-    ),
-    Arm("update bias", "+1", {"update_bias": 1.0}),
-    Arm("biases in the memory", "yes", {"use_bias": True}),
-    Arm("loss", "predictions alone", {"warm_up_weight": 0.0}),
-    Arm("loss", "warm-up counts a third", {"warm_up_weight": 0.33}),
-    Arm("loss", "squared + absolute error", {"absolute_weight": 1.0}),
-    Arm("output", "sigmoid", change=_sigmoid_output),
-    Arm("precision", "the other one", {"mixed_precision": "other"}),
-    Arm("skip connections", "none", {"skips": False}),
-)
 
 
 def main(arguments: Sequence[str]) -> None:
     """Trains all that the output lacks, and shows the table."""
     values = command_line.parse(__doc__ or "", _define_flags, arguments)
-    arms = _chosen(values.only)
+    arms = _chosen(STUDIES[values.config].arms, values.only)
     path = Path(values.output)
     command_line.check_file(path)
     runs = _finished(path)
     precision = next((run["precision"] for run in runs), None) or fastest_precision()
     planned = [
-        _plan(arm, values.sequences, seed, precision, values.validation_sequences)
+        _plan(
+            arm,
+            _config(arm, values.config, values.sequences, seed, precision),
+            precision,
+            values.validation_sequences,
+        )
         for seed in range(values.seeds)
         for arm in arms
     ]
@@ -122,7 +70,7 @@ def main(arguments: Sequence[str]) -> None:
             write_json(path, {"runs": runs, **provenance()})
             console.say(f"    validation MSE {runs[-1]['mse']:.1f} in {runs[-1]['seconds']:.0f} s")
     shown = [run for run in runs if any(_is_of(plan, run) for *_, plan in planned)]
-    console.conclude(table(shown), path, command("trainers.train", config="small"))
+    console.conclude(table(shown), path, command("trainers.train", config=values.config))
 
 
 def _define_flags(values: flags.FlagValues) -> None:
@@ -132,18 +80,20 @@ def _define_flags(values: flags.FlagValues) -> None:
     )
     flags.DEFINE_integer("seeds", 2, "Runs of each arm.", lower_bound=1, flag_values=values)
     flags.DEFINE_integer("validation_sequences", 500, "To measure on.", 1, 1000, flag_values=values)
-    questions = ", ".join(dict.fromkeys(arm.question for arm in ARMS))
+    flags.DEFINE_enum("config", "small", list(STUDIES), "Which in miniature.", flag_values=values)
+    arms = [arm for study in STUDIES.values() for arm in study.arms]
+    questions = ", ".join(dict.fromkeys(arm.question for arm in arms))
     flags.DEFINE_list("only", [], f"Questions, by default all: {questions}.", flag_values=values)
 
 
-def _chosen(questions: list[str]) -> list[Arm]:
-    known = {arm.question for arm in ARMS}
+def _chosen(arms: Sequence[Arm], questions: list[str]) -> list[Arm]:
+    known = {arm.question for arm in arms}
     if not set(questions) <= known:
         raise ValueError(
             f"--only takes questions of this study: {', '.join(sorted(known))}. "
             f"Received: {', '.join(questions)}. Leave it out for all."
         )
-    return [arm for arm in ARMS if not questions or arm.question in {"baseline", *questions}]
+    return [arm for arm in arms if not questions or arm.question in {"baseline", *questions}]
 
 
 def _finished(path: Path) -> list[Run]:
@@ -161,10 +111,9 @@ def _finished(path: Path) -> list[Run]:
 
 
 def _plan(
-    arm: Arm, sequences: int, seed: int, precision: str, validation_sequences: int
+    arm: Arm, config: TrainingConfig, precision: str, validation_sequences: int
 ) -> tuple[Arm, TrainingConfig, Run]:
     """An arm with its configuration, and what a run of it says of itself."""
-    config = _config(arm, sequences, seed, precision)
     plan = {
         "question": arm.question,
         "answer": arm.answer,
@@ -184,20 +133,21 @@ def _is_of(plan: Run, run: Run) -> bool:
     )
 
 
-def _config(arm: Arm, sequences: int, seed: int, precision: str) -> TrainingConfig:
-    """The net of `small` at half its width, trained on as many sequences whatever the batch."""
-    small = CONFIGS["small"]
+def _config(arm: Arm, name: str, sequences: int, seed: int, precision: str) -> TrainingConfig:
+    """A narrower net of a configuration, trained on as many sequences whatever the batch."""
+    whole, shrinkage = CONFIGS[name], STUDIES[name].shrinkage
+    encoder_filters = whole.encoder_filters or whole.num_downsamplings * [whole.filters]
     settings = {
-        "filters": small.filters // 2,
-        "encoder_filters": [filters // 2 for filters in small.encoder_filters],
+        "filters": whole.filters // shrinkage,
+        "encoder_filters": [filters // shrinkage for filters in encoder_filters],
         "mixed_precision": precision,
         "seed": seed,
         **arm.settings,
     }
     if settings["mixed_precision"] == "other":
         settings["mixed_precision"] = {"bfloat16": "float32", "float32": "bfloat16"}[precision]
-    steps = sequences // settings.get("batch_size", small.batch_size)
-    return dataclasses.replace(small, steps=steps, **settings)
+    steps = sequences // settings.get("batch_size", whole.batch_size)
+    return dataclasses.replace(whole, steps=steps, **settings)
 
 
 def _train(arm: Arm, config: TrainingConfig, validation_sequences: int) -> Run:

@@ -1,0 +1,98 @@
+"""What the study of recipes varies: one thing at a time, on a net in miniature."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import keras
+
+from iprnn_tf.models import IPRNN
+
+
+@dataclasses.dataclass(frozen=True)
+class Arm:
+    """One answer to one question.
+
+    Args:
+        question: what is varied.
+        answer: how, in words.
+        settings: what differs from the baseline.
+        change: what no setting can say, done to the new model.
+    """
+
+    question: str
+    answer: str
+    settings: dict[str, Any] = dataclasses.field(default_factory=dict)
+    change: Callable[[IPRNN], None] | None = None
+
+
+def _sigmoid_output(model: IPRNN) -> None:
+    model.decoder.head.activation = keras.activations.sigmoid
+
+
+BASELINE = Arm("baseline", "none of the below")
+_SMALL = (
+    BASELINE,
+    Arm("optimizer", "Adam", {"optimizer": "adam"}),
+    Arm("optimizer", "Adam, half the peak", {"optimizer": "adam", "learning_rate": 1.25e-3}),
+    Arm("peak learning rate", "half", {"learning_rate": 1.25e-3}),
+    Arm("peak learning rate", "double", {"learning_rate": 5e-3}),
+    Arm("learning rate at the end", "the peak", {"final_learning_rate": 1.0}),
+    Arm(
+        "learning rate at the end",
+        "the peak, weights averaged (0.98)",
+        {"final_learning_rate": 1.0, "ema_momentum": 0.98},
+    ),
+    Arm("averaged weights", "0.98", {"ema_momentum": 0.98}),
+    Arm("clipping of gradients", "none", {"clip_norm": 0.0}),
+    Arm("batch size", "2", {"batch_size": 2}),
+    Arm("batch size", "8", {"batch_size": 8}),
+    Arm("sampling", "always closed loop", {"sampling_span": 0.0}),
+    Arm("sampling", "truth fades over a third", {"sampling_span": 0.33}),
+    Arm("sampling", "truth fades over the whole run", {"sampling_span": 1.0}),
+    Arm("sampling", "context hidden at first too", {"reverse_sampling": True}),
+    Arm("normalisation", "parameter-free", {"normalization": "standard"}),
+    Arm("normalisation", "scale and offset per channel", {"normalization": "group"}),
+    Arm(
+        "normalisation",
+        "the author's: per element, biases, +1",
+        {"normalization": "author", "use_bias": True, "update_bias": 1.0},
+    ),
+    Arm("update bias", "+1", {"update_bias": 1.0}),
+    Arm("biases in the memory", "yes", {"use_bias": True}),
+    Arm("loss", "predictions alone", {"warm_up_weight": 0.0}),
+    Arm("loss", "warm-up counts a third", {"warm_up_weight": 0.33}),
+    Arm("loss", "squared + absolute error", {"absolute_weight": 1.0}),
+    Arm("output", "sigmoid", change=_sigmoid_output),
+    Arm("precision", "the other one", {"mixed_precision": "other"}),
+    Arm("skip connections", "none", {"skips": False}),
+)
+# What the small net can't tell: how a deeper one, with batches of 16, is best moved.
+_PAPER = (
+    BASELINE,
+    Arm("optimizer", "Adam", {"optimizer": "adam"}),
+    Arm(
+        "optimizer",
+        "Adam, half the peak: the author's",
+        {"optimizer": "adam", "learning_rate": 1e-3},
+    ),
+    Arm("peak learning rate", "half", {"learning_rate": 1e-3}),
+    Arm("peak learning rate", "double", {"learning_rate": 4e-3}),
+)
+
+
+class Study(NamedTuple):
+    """The answers that are tried on one configuration.
+
+    Args:
+        shrinkage: by what its filters are divided.
+        arms: the baseline first.
+    """
+
+    shrinkage: int
+    arms: tuple[Arm, ...]
+
+
+STUDIES = {"small": Study(2, _SMALL), "paper": Study(4, _PAPER)}  # By configuration.
