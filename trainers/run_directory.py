@@ -58,6 +58,18 @@ class RunDirectory:
         """
         write_json(self.config_file, {"config": dataclasses.asdict(config), **provenance()})
 
+    def note_resumption(self) -> None:
+        """Adds with which versions and where the run goes on, if not as it did before.
+
+        Raises:
+            OSError: if it can't be written.
+        """
+        made, here = json.loads(self.config_file.read_text()), provenance()
+        earlier = made.get("resumed", [])
+        last = earlier[-1] if earlier else {name: made.get(name) for name in here}
+        if here != last:
+            write_json(self.config_file, {**made, "resumed": [*earlier, here]})
+
     def check_new(self) -> None:
         """Raises a ValueError if there is something at this place already."""
         if self.path.is_dir() and all(file.name.startswith(".") for file in self.path.iterdir()):

@@ -56,6 +56,7 @@ def main(arguments: Sequence[str]) -> None:
     if values.resume is not None:
         run = RunDirectory(Path(values.resume))
         config = _config_to_resume(run, values)
+        run.note_resumption()
     else:
         name = _config_name(values.config, values.dataset)
         config = resolve(name, values)

@@ -1,0 +1,31 @@
+"""What a run directory tells of how the run was made."""
+
+import json
+
+import pytest
+
+from trainers import run_directory, train
+from trainers.config import TrainingConfig
+from trainers.run_directory import RunDirectory
+
+
+@pytest.fixture(name="machine")
+def _machine(monkeypatch):
+    """Says where the program runs."""
+    here = {"commit": "a", "accelerators": []}
+    monkeypatch.setattr(run_directory, "provenance", here.copy)
+    return here
+
+
+def test_a_run_tells_every_machine_and_version_that_it_went_on_with(machine, tmp_path, monkeypatch):
+    monkeypatch.setattr(train, "train", lambda config, run: None)
+    monkeypatch.setattr(train, "report", lambda config, run, seconds: None)
+    run = RunDirectory(tmp_path)
+    run.create(TrainingConfig())
+    first = json.loads(run.config_file.read_text())
+    for changes in ({}, {"accelerators": ["H200"]}, {}, {"commit": "b"}):
+        machine.update(changes)
+        train.main([f"--resume={tmp_path}"])
+    later = [{"commit": "a", "accelerators": ["H200"]}, {"commit": "b", "accelerators": ["H200"]}]
+    assert json.loads(run.config_file.read_text()) == {**first, "resumed": later}
+    assert run.read_config() == TrainingConfig()
