@@ -77,7 +77,7 @@ def check_file(output: str | os.PathLike[str]) -> None:
         raise ValueError(
             f"--output must be a file. Received: {output}, which is a folder. Name a file in it."
         )
-    check_folder(Path(output).parent)
+    _check_place(output, Path(output).absolute().parent)
 
 
 def check_folder(output: str | os.PathLike[str]) -> None:
@@ -86,7 +86,10 @@ def check_folder(output: str | os.PathLike[str]) -> None:
     Raises:
         ValueError: if not.
     """
-    path = Path(output).absolute()
+    _check_place(output, Path(output).absolute())
+
+
+def _check_place(output: str | os.PathLike[str], path: Path) -> None:
     folder = next(parent for parent in (path, *path.parents) if parent.exists())
     if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
         raise ValueError(
@@ -108,6 +111,7 @@ def when_interrupted(advice: str) -> Iterator[None]:
 
 def run(main: Callable[[Sequence[str]], None]) -> None:
     """Runs a program and ends the process, with one line where something went wrong."""
+    sys.excepthook = sys.__excepthook__  # From here on this function answers Ctrl-C.
     try:
         main(sys.argv[1:])
         sys.stdout.flush()

@@ -35,11 +35,12 @@ def test_the_best_model_is_the_averaged_one_of_the_best_validation(model, tmp_pa
     for error in (3.0, 2.0, 4.0):
         model.layers[0].bias.assign([error])
         model.optimizer.finalize_variable_values([])  # The average stays what it was.
+        best.on_epoch_begin(int(error))
         best.on_test_begin()
         inside = model.get_weights()
         best.on_test_end({"mse": error})
         assert float(model.layers[0].bias.numpy()[0]) == error
-    assert best.best == 2.0
+    assert (best.best, best.best_epoch) == (2.0, 3)
     kept = keras.saving.load_model(tmp_path / "model.keras").get_weights()
     np.testing.assert_array_equal(kept[0], inside[0])
     assert (kept[0] != raw[0]).any()
@@ -47,16 +48,16 @@ def test_the_best_model_is_the_averaged_one_of_the_best_validation(model, tmp_pa
 
 def test_the_state_restores_weights_optimizer_and_best(model, tmp_path):
     best = BestModel(tmp_path / "model.keras")
-    best.best = 1.5
+    best.best, best.best_epoch = 1.5, 4
     state = TrainingState(tmp_path / "states", best, seconds=0)
     state.keep(model, 7)
     state.save()
     expected = [variable.numpy() for variable in [*model.variables, *model.optimizer.variables]]
 
     model.train_on_batch(np.ones((4, 2)), np.zeros((4, 1)))
-    best.best = 0.0
+    best.best, best.best_epoch = 0.0, 7
     assert state.restore(model) == 7
-    assert best.best == 1.5
+    assert (best.best, best.best_epoch) == (1.5, 4)
     found = [variable.numpy() for variable in [*model.variables, *model.optimizer.variables]]
     for before, after in zip(expected, found, strict=True):
         np.testing.assert_array_equal(before, after)

@@ -1,6 +1,7 @@
 """How programs end: exit statuses, one line for an error, and no line of TensorFlow's."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -127,10 +128,20 @@ def test_a_program_that_is_interrupted_while_it_loads_says_so_in_one_line(
     (tmp_path / "loading").mkdir()
     (tmp_path / "loading" / "__init__.py").write_text(f"import programs\nraise {error}\n")
     done = run("-m", "loading.program", PYTHONPATH=f"{ROOT}{os.pathsep}{tmp_path}")
-    assert done.returncode != 0
+    assert done.returncode == (-signal.SIGINT if error == "KeyboardInterrupt" else 1)
     *traceback, line = done.stderr.splitlines()
     assert line == last_line
     assert bool(traceback) == (error != "KeyboardInterrupt")
+
+
+def test_an_import_that_is_interrupted_shows_no_notes():
+    interrupted = (
+        "import os; from programs import quiet_start\n"
+        "with quiet_start.without_notes():\n"
+        "    os.write(2, b'a note')\n"
+        "    raise KeyboardInterrupt"
+    )
+    assert "a note" not in run("-c", interrupted).stderr
 
 
 PIPE = {"PYTHONUNBUFFERED": ""}  # With it set, nothing is left to be written at the end.

@@ -76,12 +76,20 @@ def test_steps_are_spread_evenly_over_whole_epochs(steps, epochs, total):
 
 
 @pytest.mark.parametrize(
-    ("steps", "at_once", "executed"), [(100, 10, 10), (95, 10, 5), (4, 10, 4), (97, 10, 1)]
+    ("steps", "at_once", "expected"),
+    [
+        (100, 10, (100, 100, 10)),
+        (97, 10, (100, 100, 10)),
+        (4, 10, (4, 4, 4)),
+        (240, 30, (270, 90, 30)),
+        (240, 150, (300, 150, 150)),
+        (1235, 10, (1300, 100, 10)),
+    ],
 )
-def test_an_epoch_holds_whole_executions(steps, at_once, executed):
+def test_an_epoch_holds_whole_executions(steps, at_once, expected):
     config = TrainingConfig(steps=steps, steps_per_epoch=100, steps_per_execution=at_once)
     config = config.in_whole_epochs()
-    assert (config.steps, config.steps_per_execution) == (steps, executed)
+    assert (config.steps, config.steps_per_epoch, config.steps_per_execution) == expected
     assert config.in_whole_epochs() == config
 
 

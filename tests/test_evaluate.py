@@ -82,6 +82,8 @@ def test_a_wrong_model_is_named(tiny_run, tmp_path):
         (["--data_file=x.npy", "--protocol=svg"], "--data_file names all there is"),
         (["--ssim_modes=best"], "--ssim_modes are among .*Received: best"),
         (["--batch_size=0"], "batch_size"),
+        (["--dataset=minst"], "--dataset: One of mnist.*Received: 'minst'"),
+        (["--data_dir=clips"], "--dataset=mnist has no --data_dir"),
         (["--protocol=x"], "--protocol: One of"),
         (["--data_file=nowhere.npy"], r"must be a \.npy array"),
     ],

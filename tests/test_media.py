@@ -175,7 +175,7 @@ def test_what_cannot_be_written_is_said_before_any_work(tmp_path, monkeypatch):
     for name, message in {
         "a.avi": r"ends in one of .gif.*Received: .*a.avi",
         "none": "ends in one of",
-        "file/a.gif": "file is no folder",
+        "file/a.gif": r"Received: .*file/a\.gif, but .*file is no folder",
         "folder.gif": "which is a folder",
     }.items():
         with pytest.raises(ValueError, match=message):

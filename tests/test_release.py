@@ -77,13 +77,16 @@ def test_the_size_is_that_of_the_pretrained_model_unless_given(preset):
 
 
 def test_fine_tuning_that_makes_a_model_worse_keeps_it_as_it_was(
-    tiny_run, tiny_flags, tmp_path, monkeypatch, capsys
+    tiny_run, tiny_flags, tmp_path, capsys
 ):
-    monkeypatch.setattr(train, "report", lambda config, run, seconds: None)
     tuned = tmp_path / "tuned"
     worse = ["--learning_rate=3", "--warmup_steps=0", "--ema_momentum=0.1", "--steps=1"]
+    worse += ["--test_sequences=4"]
     train.main([*tiny_flags, *worse, f"--init_from={tiny_run}", f"--output={tuned}"])
-    lines = [line for line in capsys.readouterr().out.splitlines() if "MSE" in line]
+    output = capsys.readouterr().out
+    assert "No validation was better than that of the pretrained model" in output
+    assert json.loads((tuned / "metrics.json").read_text())["training"]["best_step"] == 0
+    lines = [line for line in output.splitlines() if "MSE" in line]
     before, after = (float(line.rpartition(" ")[2]) for line in lines)
     assert [line.partition(":")[0] for line in lines] == ["step 0, as pretrained", "step 1"]
     assert before < after

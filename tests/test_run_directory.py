@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from trainers import run_directory, train
+from trainers import run_directory
 from trainers.config import TrainingConfig
 from trainers.run_directory import RunDirectory
 
@@ -17,15 +17,16 @@ def _machine(monkeypatch):
     return here
 
 
-def test_a_run_tells_every_machine_and_version_that_it_went_on_with(machine, tmp_path, monkeypatch):
-    monkeypatch.setattr(train, "train", lambda config, run: None)
-    monkeypatch.setattr(train, "report", lambda config, run, seconds: None)
+def test_a_run_tells_every_machine_and_version_that_it_went_on_with(machine, tmp_path):
     run = RunDirectory(tmp_path)
     run.create(TrainingConfig())
     first = json.loads(run.config_file.read_text())
-    for changes in ({}, {"accelerators": ["H200"]}, {}, {"commit": "b"}):
+    for step, changes in enumerate(({}, {"accelerators": ["H200"]}, {}, {"commit": "b"})):
         machine.update(changes)
-        train.main([f"--resume={tmp_path}"])
-    later = [{"commit": "a", "accelerators": ["H200"]}, {"commit": "b", "accelerators": ["H200"]}]
+        run.note_machine(step)
+    later = [
+        {"from_step": 1, "commit": "a", "accelerators": ["H200"]},
+        {"from_step": 3, "commit": "b", "accelerators": ["H200"]},
+    ]
     assert json.loads(run.config_file.read_text()) == {**first, "resumed": later}
     assert run.read_config() == TrainingConfig()

@@ -28,7 +28,7 @@ WITHOUT_REPORT = """
 import sys
 from programs import command_line
 from trainers import train
-train.report = lambda config, run, seconds: None  # Measuring 3,000 sequences is another test's.
+train.report = lambda config, run, training: None  # Measuring 3,000 sequences is another test's.
 command_line.run(train.main)
 """
 
@@ -155,9 +155,19 @@ def test_training_on_real_digits_beats_both_trivial_baselines(tmp_path):
     assert error["IPRNN"] < 0.9 * error["BlackFrames"]
 
 
-@pytest.mark.parametrize("backend", ["tensorflow", pytest.param("jax", marks=pytest.mark.slow)])
-def test_a_killed_run_resumes_to_the_same_weights(tiny_flags, tmp_path, backend):
+@pytest.mark.parametrize(
+    ("backend", "pretrained"),
+    [
+        ("tensorflow", False),
+        pytest.param("tensorflow", True, marks=pytest.mark.slow),
+        pytest.param("jax", True, marks=pytest.mark.slow),
+    ],
+)
+def test_a_killed_run_resumes_to_the_same_weights(
+    tiny_flags, tiny_run, tmp_path, backend, pretrained
+):
     flags = [*tiny_flags, "--steps=12", "--steps_per_epoch=2", "--ema_momentum=0.9"]
+    flags += [f"--init_from={tiny_run}"] if pretrained else []
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     quickly = ("-c", WITHOUT_REPORT)
     one_by_one = [*flags, "--steps_per_execution=1", f"--output={whole}"]
@@ -201,11 +211,12 @@ def test_an_interrupted_run_says_how_to_go_on(tiny_flags, tmp_path):
 
 def test_max_minutes_fixes_the_number_of_steps(tiny_flags, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(train, "train", lambda config, run: None)
-    monkeypatch.setattr(train, "report", lambda config, run, seconds: None)
+    monkeypatch.setattr(train, "report", lambda config, run, training: None)
     flags = [*tiny_flags, "--max_minutes=2", "--steps_per_execution=20"]
     train.main([*flags, f"--output={tmp_path / 'run'}"])
     config = json.loads((tmp_path / "run" / "config.json").read_text())["config"]
     assert config["steps"] > 20
+    assert config["steps_per_execution"] == 20
     assert "for 2 minutes" in capsys.readouterr().out
 
 
@@ -225,7 +236,7 @@ def test_max_minutes_fixes_the_number_of_steps(tiny_flags, tmp_path, monkeypatch
     ids=lambda flags: " ".join(flags),
 )
 def test_every_option_trains(tiny_flags, tmp_path, monkeypatch, flags):
-    monkeypatch.setattr(train, "report", lambda config, run, seconds: None)
+    monkeypatch.setattr(train, "report", lambda config, run, training: None)
     train.main([*tiny_flags, "--steps=2", *flags, f"--output={tmp_path / 'run'}"])
     assert (tmp_path / "run" / "model.keras").exists()
 
@@ -233,7 +244,7 @@ def test_every_option_trains(tiny_flags, tmp_path, monkeypatch, flags):
 def test_a_loss_that_is_no_number_stops_the_run_and_spares_the_checkpoint(
     tiny_flags, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(train, "report", lambda config, run, seconds: None)
+    monkeypatch.setattr(train, "report", lambda config, run, training: None)
     output = tmp_path / "run"
     flags = [*tiny_flags, "--steps=40", "--steps_per_epoch=10", "--learning_rate=10"]
     with pytest.raises(FloatingPointError, match=r"last good checkpoint is intact.*learning_rate"):

@@ -212,6 +212,8 @@ def test_bad_files_stop_a_run_or_are_listed_as_asked(clips, tmp_path, capsys):
         (["--dataset=video"], "needs --data_dir"),
         (["--dataset=mnist", "--data_dir=clips"], "=mnist has no --data_dir. Received: .*=clips"),
         (["--dataset=mnist", "--channels=3"], "=mnist has no --channels. Received: --channels=3"),
+        (["--dataset=mnist", "--fps=3", "--fps=2"], "or take --dataset=kitti or caltech or video"),
+        (["--dataset=minst", "--fps=3"], "--dataset: One of mnist, kitti.*Received: 'minst'"),
         (["--dataset=video", "--num_digits=1"], "--dataset=video has no --num_digits"),
         (["--dataset=video", "--data_dir=nowhere"], "nowhere, which isn't there"),
         (["--dataset=video", "--protocol=svg"], "is one of paper, prednet, openstl. Received: svg"),

@@ -100,11 +100,7 @@ def _define_data_flags(values: flags.FlagValues) -> None:
 def _speed(config: TrainingConfig, precision: str, steps: int) -> dict[str, str]:
     console.say(f"Timing {steps} training steps in {precision} ...")
     config = dataclasses.replace(
-        config,
-        mixed_precision=precision,
-        steps=steps + 2,
-        steps_per_epoch=steps + 2,
-        steps_per_execution=1,
+        config, mixed_precision=precision, steps=steps + 2, steps_per_epoch=steps + 2
     )
     model = compiled_model(config)
     size = model.initial_states(1)[0].shape[1]

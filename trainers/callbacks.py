@@ -52,7 +52,12 @@ class BestModel(keras.callbacks.Callback):
         super().__init__()
         self.path = path
         self.best = math.inf
+        self.best_epoch = 0  # How many had ended; none, where a pretrained model is the best.
+        self._epoch = 0
         self._averaged = contextlib.ExitStack()
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self._epoch = epoch + 1
 
     def on_test_begin(self, logs: Any = None) -> None:
         self._averaged.enter_context(averaged_weights(self.model))
@@ -60,7 +65,7 @@ class BestModel(keras.callbacks.Callback):
     def on_test_end(self, logs: Any = None) -> None:
         with self._averaged:
             if logs["mse"] < self.best:
-                self.best = float(logs["mse"])
+                self.best, self.best_epoch = float(logs["mse"]), self._epoch
                 with replacing(self.path) as temporary:
                     _uncompiled(self.model).save(temporary)
 
@@ -111,7 +116,8 @@ class TrainingState(keras.callbacks.Callback):
 
     def keep(self, model: keras.Model, epochs: int) -> None:
         """Holds the state after a number of finished epochs in memory, to be saved."""
-        progress = np.array([epochs, self.best_model.best, self.trained_seconds])
+        best = self.best_model
+        progress = np.array([epochs, best.best, best.best_epoch, self.trained_seconds])
         self._last = epochs, [progress, *(np.array(v.numpy()) for v in _all_variables(model))]
 
     def save(self) -> int:
@@ -147,13 +153,13 @@ class TrainingState(keras.callbacks.Callback):
             progress, *arrays = _read_parts(folders[-1])
             for variable, value in zip(_all_variables(model), arrays, strict=True):
                 variable.assign(value)
-            epochs, self.best_model.best, self.trained_seconds = map(float, progress)
+            epochs, self.best_model.best, best_epoch, self.trained_seconds = map(float, progress)
         except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
             raise ValueError(
                 f"--resume needs the training state of this very run. Received: {folders[-1]}, "
                 f"which is damaged or of another model ({error}). Start the run again."
             ) from error
-        self._epochs = int(epochs)
+        self._epochs, self.best_model.best_epoch = int(epochs), int(best_epoch)
         return self._epochs
 
     def _folders(self) -> list[Path]:

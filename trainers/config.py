@@ -44,22 +44,28 @@ def check_data_settings(given: dict[str, Any], dataset: str) -> None:
         dataset: a key of `DATASETS`.
 
     Raises:
-        ValueError: if there is one.
+        ValueError: if there is one that isn't as by default, or no such data set.
     """
-    known = {"dataset", *_LENGTHS, *taken_by(DATASETS[dataset], given)}
-    if dataset in FOOTAGE:
-        known |= _names(FootageSettings)
-    foreign = [name for name in given if name in _names(SequenceSettings) - known]
+    FootageSettings(dataset=dataset)  # Which refuses a name that isn't known.
+    usual = {field.name: field.default for field in dataclasses.fields(SequenceSettings)}
+    changed = [name for name in usual if name in given and given[name] != usual[name]]
+    foreign = [name for name in changed if not _has(dataset, name)]
     if foreign:
+        others = [key for key in DATASETS if all(_has(key, name) for name in changed)]
         raise ValueError(
             f"--dataset={dataset} has no {', '.join(f'--{name}' for name in foreign)}. Received: "
-            f"{', '.join(f'--{name}={given[name]}' for name in foreign)}. Leave that out, or take "
-            "another --dataset."
+            f"{', '.join(f'--{name}={given[name]}' for name in foreign)}. Leave that out"
+            + (f", or take --dataset={' or '.join(others)}." if others else ".")
         )
 
 
-def _names(settings: type) -> set[str]:
-    return {field.name for field in dataclasses.fields(settings)}
+def _has(dataset: str, name: str) -> bool:
+    of_footage = {field.name for field in dataclasses.fields(FootageSettings)}
+    return (
+        name in ("dataset", *_LENGTHS)
+        or (dataset in FOOTAGE and name in of_footage)
+        or bool(taken_by(DATASETS[dataset], {name: None}))
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,18 +109,16 @@ class TrainingConfig(RunSettings, LearningSettings, ModelSettings, SequenceSetti
         return -(-self.steps // self.steps_per_epoch)
 
     def in_whole_epochs(self) -> TrainingConfig:
-        """Spreads the steps evenly over the epochs, rounding them up where they don't divide.
-
-        Epochs hold whole executions, so there may be fewer steps in one than was asked for.
-        """
-        steps_per_epoch = -(-self.steps // self.epochs)
-        at_most = range(self.steps_per_execution, 0, -1)
-        steps_per_execution = next(steps for steps in at_most if steps_per_epoch % steps == 0)
+        """Spreads the steps evenly over epochs of whole executions, rounding them up."""
+        at_once = min(self.steps_per_execution, self.steps)
+        executions = -(-self.steps // at_once)
+        epochs = -(-executions // max(self.steps_per_epoch // at_once, 1))
+        steps_per_epoch = -(-executions // epochs) * at_once
         return dataclasses.replace(
             self,
-            steps=steps_per_epoch * self.epochs,
+            steps=steps_per_epoch * epochs,
             steps_per_epoch=steps_per_epoch,
-            steps_per_execution=steps_per_execution,
+            steps_per_execution=at_once,
         )
 
     def build_model(self) -> IPRNN:

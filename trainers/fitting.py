@@ -17,7 +17,8 @@ from programs.console import console
 from trainers.config import TrainingConfig
 from trainers.precision import compiles_by_default
 
-TIMED_STEPS = 12  # To fit a run into --max_minutes; the first also builds the graph.
+# To fit a run into --max_minutes, and at least so many executions; the first builds the graph.
+TIMED_STEPS, TIMED_EXECUTIONS = 12, 3
 
 
 def compiled_model(config: TrainingConfig) -> IPRNN:
@@ -45,26 +46,13 @@ def steps_in(config: TrainingConfig, seconds: float) -> int:
     Raises:
         ValueError: if not even one does.
     """
-    console.say(f"Timing {TIMED_STEPS} steps ...")
-    clock = Clock()
-    timed = dataclasses.replace(
-        config, steps=TIMED_STEPS, steps_per_epoch=TIMED_STEPS, steps_per_execution=1
-    )
-    compiled_model(timed).fit(
-        training_batches(timed),
-        steps_per_epoch=TIMED_STEPS,
-        verbose=0,
-        shuffle=False,
-        callbacks=[clock],
-    )
-    keras.utils.clear_session()
-    building, *steps = np.diff(clock.times)
-    step = statistics.median(steps)
+    building, step = _timed(config)
     # Backward costs twice as much as forward, so validation a third of a step per batch.
     validation = config.validation_sequences / config.batch_size / 3
     share = 1 + validation / (config.steps_per_epoch * config.validation_every)
+    start = validation * step if config.init_from else 0.0
     # The graph was built once and will be again; that of validation is half as large.
-    count = int((seconds - 2.5 * building) / (step * share))
+    count = int((seconds - 2.5 * building - start) / (step * share))
     if count < 1:
         raise ValueError(
             f"Building the graph takes {building:.0f} s and a step {step:.2f} s here. "
@@ -77,8 +65,24 @@ def steps_in(config: TrainingConfig, seconds: float) -> int:
     return count
 
 
+def _timed(config: TrainingConfig) -> tuple[float, float]:
+    """The seconds that the first step takes, which builds the graph, and any other."""
+    at_once = config.steps_per_execution
+    steps = max(TIMED_STEPS // at_once, TIMED_EXECUTIONS) * at_once
+    console.say(f"Timing {steps} steps ...")
+    clock = Clock()
+    timed = dataclasses.replace(config, steps=steps, steps_per_epoch=steps)
+    compiled_model(timed).fit(
+        training_batches(timed), steps_per_epoch=steps, verbose=0, shuffle=False, callbacks=[clock]
+    )
+    keras.utils.clear_session()
+    first, *others = np.diff(clock.times)
+    step = statistics.median(others) / at_once
+    return first - (at_once - 1) * step, step
+
+
 class Clock(keras.callbacks.Callback):
-    """Notes when `fit` begins and when each execution ends; one of one step is a step."""
+    """Notes when `fit` begins and when each execution ends."""
 
     def on_train_begin(self, logs: Any = None) -> None:
         self.times = [time.perf_counter()]

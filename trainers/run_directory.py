@@ -22,7 +22,7 @@ class RunDirectory:
 
     @property
     def config_file(self) -> Path:
-        """The resolved configuration, seed, versions and commit."""
+        """The resolved configuration, versions, commit and machine; others it went on with."""
         return self.path / RUN_CONFIG
 
     @property
@@ -58,17 +58,21 @@ class RunDirectory:
         """
         write_json(self.config_file, {"config": dataclasses.asdict(config), **provenance()})
 
-    def note_resumption(self) -> None:
+    def note_machine(self, step: int) -> None:
         """Adds with which versions and where the run goes on, if not as it did before.
+
+        Args:
+            step: how many there have been.
 
         Raises:
             OSError: if it can't be written.
         """
         made, here = json.loads(self.config_file.read_text()), provenance()
         earlier = made.get("resumed", [])
-        last = earlier[-1] if earlier else {name: made.get(name) for name in here}
-        if here != last:
-            write_json(self.config_file, {**made, "resumed": [*earlier, here]})
+        last = earlier[-1] if earlier else made
+        if here != {name: last.get(name) for name in here}:
+            entry = {"from_step": step, **here}
+            write_json(self.config_file, {**made, "resumed": [*earlier, entry]})
 
     def check_new(self) -> None:
         """Raises a ValueError if there is something at this place already."""

@@ -1,4 +1,4 @@
-"""Compares recipes: the same small net, the same data and the same number of sequences each.
+"""Compares recipes: the same net in miniature, data and number of sequences for each.
 
     python -m trainers.study --output=studies/recipe.json
     python -m trainers.study --output=studies/recipe.json --seeds=3   # goes on: adds the third
@@ -39,8 +39,7 @@ from trainers.study_arms import BASELINE, STUDIES, Arm
 
 Run = dict[str, Any]  # One line of the output: what was trained, and what it reached.
 
-
-# They change no weight.
+# Settings that change no weight.
 PACE = ("steps_per_epoch", "steps_per_execution", "validation_every", "checkpoint_seconds")
 
 
@@ -136,10 +135,10 @@ def _is_of(plan: Run, run: Run) -> bool:
 def _config(arm: Arm, name: str, sequences: int, seed: int, precision: str) -> TrainingConfig:
     """A narrower net of a configuration, trained on as many sequences whatever the batch."""
     whole, shrinkage = CONFIGS[name], STUDIES[name].shrinkage
-    encoder_filters = whole.encoder_filters or whole.num_downsamplings * [whole.filters]
     settings = {
         "filters": whole.filters // shrinkage,
-        "encoder_filters": [filters // shrinkage for filters in encoder_filters],
+        "encoder_filters": whole.encoder_filters
+        and [filters // shrinkage for filters in whole.encoder_filters],
         "mixed_precision": precision,
         "seed": seed,
         **arm.settings,

@@ -40,11 +40,11 @@ from trainers.fine_tuning import start_from
 from trainers.fitting import compiled_model, steps_in, training_batches
 from trainers.footage import with_footage
 from trainers.precision import fastest_precision, has_gpu
-from trainers.progress import TrainingProgress
+from trainers.progress import MeasuringProgress, TrainingProgress
 from trainers.recipes import CONFIGS, resolve
 from trainers.run_directory import RunDirectory
 from trainers.settings import define_flags
-from trainers.training_report import examples, report
+from trainers.training_report import Training, examples, report
 
 NVIDIA = Path("/proc/driver/nvidia")  # Where its driver tells of its devices.
 SHOWN_VIDEOS = 5
@@ -56,7 +56,6 @@ def main(arguments: Sequence[str]) -> None:
     if values.resume is not None:
         run = RunDirectory(Path(values.resume))
         config = _config_to_resume(run, values)
-        run.note_resumption()
     else:
         name = _config_name(values.config, values.dataset)
         config = resolve(name, values)
@@ -71,8 +70,7 @@ def main(arguments: Sequence[str]) -> None:
             start_from(config.init_from, config.build_model())
         run.create(config)
     with command_line.when_interrupted(_how_to_go_on(run)):
-        seconds = train(config, run)
-        report(config, run, seconds)
+        report(config, run, train(config, run))
 
 
 def _define_flags(values: flags.FlagValues) -> None:
@@ -163,8 +161,8 @@ def _new_path(name: str) -> Path:
     return Path("runs") / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
 
 
-def train(config: TrainingConfig, run: RunDirectory) -> float:
-    """Runs `fit`, from the last checkpoint where there is one, and returns the seconds of it."""
+def train(config: TrainingConfig, run: RunDirectory) -> Training:
+    """Runs `fit`, from the last checkpoint where there is one, and returns what it took."""
     model = compiled_model(config)
     best_model = BestModel(run.model_file)
     state = TrainingState(run.state_folder, best_model, config.checkpoint_seconds)
@@ -172,11 +170,13 @@ def train(config: TrainingConfig, run: RunDirectory) -> float:
     if epoch == config.epochs:
         longer = f"--init_from={run.path} starts another run where it ended."
         console.say(f"{run.path} is trained already; {longer}")
-        return state.trained_seconds
+        return _what_it_took(state, config)
+    step = epoch * config.steps_per_epoch
+    run.note_machine(step)
     console.say(
         f"Training {model.count_params():,} weights for {config.steps:,} steps of "
         f"{config.batch_size} sequences into {run.path}"
-        + (f", from step {epoch * config.steps_per_epoch:,} on." if epoch else ".")
+        + (f", from step {step:,} on." if step else ".")
     )
     if epoch == 0 and config.init_from:
         start_from(config.init_from, model)
@@ -186,7 +186,7 @@ def train(config: TrainingConfig, run: RunDirectory) -> float:
     )
     callbacks = [
         StopOnNonFiniteLoss(),
-        TrainingProgress(config.steps, epoch * config.steps_per_epoch),
+        TrainingProgress(config.steps, step),
         _filmstrips(config, run),  # Before the averaged weights go.
         best_model,
         curves,
@@ -197,12 +197,19 @@ def train(config: TrainingConfig, run: RunDirectory) -> float:
     except KeyboardInterrupt:
         step = state.save() * config.steps_per_epoch
         raise KeyboardInterrupt(f"Steps that are saved: {step:,} of {config.steps:,}.") from None
-    return state.trained_seconds
+    return _what_it_took(state, config)
+
+
+def _what_it_took(state: TrainingState, config: TrainingConfig) -> Training:
+    best_step = state.best_model.best_epoch * config.steps_per_epoch
+    return Training(state.trained_seconds, best_step)
 
 
 def _measure_start(model: VideoPredictor, config: TrainingConfig, best_model: BestModel) -> None:
     """Tells how good the pretrained model is on this data; it is kept until a better one comes."""
-    logs = model.evaluate(_validation(config), verbose=0, return_dict=True, callbacks=[best_model])
+    batches = _validation(config)
+    progress = MeasuringProgress("the pretrained model", int(batches.cardinality()))
+    logs = model.evaluate(batches, verbose=0, return_dict=True, callbacks=[best_model, progress])
     console.say(f"step 0, as pretrained: validation MSE {logs['mse']:.2f}")
 
 

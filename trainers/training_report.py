@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from keras import ops
 
@@ -20,7 +22,19 @@ from trainers.run_directory import RunDirectory
 SHOWN_SEQUENCES = 10
 
 
-def report(config: TrainingConfig, run: RunDirectory, seconds: float) -> None:
+class Training(NamedTuple):
+    """What a training took.
+
+    Args:
+        seconds: of all its pieces.
+        best_step: after which the validation was best; 0 for the pretrained model as it came.
+    """
+
+    seconds: float
+    best_step: int
+
+
+def report(config: TrainingConfig, run: RunDirectory, training: Training) -> None:
     """Measures the best checkpoint on the test split, and says where everything is."""
     model = load_model(run.path)
     evaluation = results.evaluate(
@@ -34,13 +48,16 @@ def report(config: TrainingConfig, run: RunDirectory, seconds: float) -> None:
     evaluation.write(
         run.metrics_file,
         training={
-            "seconds": round(seconds, 1),
+            "seconds": round(training.seconds, 1),
             "steps": config.steps,
+            "best_step": training.best_step,
             "sequences": config.steps * config.batch_size,
         },
     )
     evaluation.draw(run.curve_file)
     _save_animation(model, config, run)
+    if training.best_step == 0:
+        console.say("\nNo validation was better than that of the pretrained model, which is kept.")
     if results.is_beaten(evaluation.rows):
         console.say(f"\n{results.BEATEN}")
     if config.dataset in FOOTAGE:

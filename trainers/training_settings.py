@@ -135,7 +135,10 @@ class RunSettings:
     seed: int = setting(0, "Of weights, data and draws.", minimum=0, maximum=2**31 - 1)
     steps_per_epoch: int = setting(50, "Steps between checkpoints.", minimum=1, maximum=10**9)
     steps_per_execution: int = setting(
-        1, "Steps between looks at the loss, for which a GPU waits.", minimum=1, maximum=10**6
+        1,
+        "Steps without a look at the loss, Ctrl-C or the clock; more keep a GPU busy.",
+        minimum=1,
+        maximum=10**6,
     )
     validation_every: int = setting(16, "Epochs between validations.", minimum=1, maximum=10**9)
     validation_sequences: int = setting(
