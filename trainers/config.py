@@ -47,8 +47,7 @@ def check_data_settings(given: dict[str, Any], dataset: str) -> None:
         ValueError: if there is one that isn't as by default, or no such data set.
     """
     FootageSettings(dataset=dataset)  # Which refuses a name that isn't known.
-    usual = {field.name: field.default for field in dataclasses.fields(SequenceSettings)}
-    changed = [name for name in usual if name in given and given[name] != usual[name]]
+    changed = _changed(given, SequenceSettings)
     foreign = [name for name in changed if not _has(dataset, name)]
     if foreign:
         others = [key for key in DATASETS if all(_has(key, name) for name in changed)]
@@ -57,6 +56,12 @@ def check_data_settings(given: dict[str, Any], dataset: str) -> None:
             f"{', '.join(f'--{name}={given[name]}' for name in foreign)}. Leave that out"
             + (f", or take --dataset={' or '.join(others)}." if others else ".")
         )
+
+
+def _changed(given: dict[str, Any], settings: type) -> list[str]:
+    """The names of the settings among those given whose values aren't the usual ones."""
+    usual = {field.name: field.default for field in dataclasses.fields(settings)}
+    return [name for name in usual if name in given and given[name] != usual[name]]
 
 
 def _has(dataset: str, name: str) -> bool:
@@ -90,13 +95,10 @@ class TrainingConfig(RunSettings, LearningSettings, ModelSettings, SequenceSetti
 
     def _check_cell(self) -> None:
         """Refuses a setting that the memory doesn't have: it would change nothing."""
-        usual = {field.name: field.default for field in dataclasses.fields(self)}
-        known = taken_by(CELLS[self.cell], dict.fromkeys(CELL_SETTINGS))
-        foreign = [
-            f"--{name}={getattr(self, name)}"
-            for name in CELL_SETTINGS
-            if name not in known and getattr(self, name) != usual[name]
-        ]
+        settings = {name: getattr(self, name) for name in CELL_SETTINGS}
+        known = taken_by(CELLS[self.cell], settings)
+        changed = _changed(settings, ModelSettings)
+        foreign = [f"--{name}={settings[name]}" for name in changed if name not in known]
         if foreign:
             raise ValueError(
                 f"--cell={self.cell} takes {', '.join(f'--{name}' for name in known)}. "

@@ -11,9 +11,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from iprnn_tf.data.windows import evaluation_batches
 from iprnn_tf.metrics import SquaredError
 from iprnn_tf.models import IPRNN
 from programs.console import console
+from trainers import results
 from trainers.config import TrainingConfig
 from trainers.precision import compiles_by_default
 
@@ -38,6 +40,14 @@ def training_batches(config: TrainingConfig, start: int = 0) -> tf.data.Dataset:
     """Returns the batches of the training steps from `start` on."""
     frames = config.build_dataset().frames("train", start * config.batch_size)
     return config.build_windows().batches(frames, start, config.steps)
+
+
+def held_out_batches(config: TrainingConfig, split: str, sequences: int) -> tf.data.Dataset:
+    """Returns the first sequences of "validation" or "test", as many at once as memory allows."""
+    data = config.build_dataset()
+    frames = data.frames(split).take(sequences)
+    batch_size = results.batch_size_for(data.image_shape)
+    return evaluation_batches(frames, config.context_frames, batch_size)
 
 
 def steps_in(config: TrainingConfig, seconds: float) -> int:

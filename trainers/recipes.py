@@ -63,7 +63,7 @@ def resolve(name: str, values: flags.FlagValues) -> TrainingConfig:
     check_data_settings(given, given.get("dataset", CONFIGS[name].dataset))
     if "encoder_filters" not in given and given.keys() & {"filters", "num_downsamplings"}:
         given["encoder_filters"] = None  # They follow --filters.
-    if given.get("dataset") in DATASETS and "protocol" not in given:
+    if "dataset" in given and "protocol" not in given:
         given["protocol"] = _default_protocol(CONFIGS[name], given["dataset"])
     changes: dict[str, Any] = protocol_lengths(given.get("protocol"), CONFIGS[name])
     if given.get("init_from"):

@@ -20,7 +20,6 @@ from typing import Any
 from absl import flags
 
 from iprnn_tf.data import DATASETS, FOOTAGE
-from iprnn_tf.data.windows import evaluation_batches
 from iprnn_tf.metrics import SSIM_MODES, SquaredError
 from iprnn_tf.models import VideoPredictor, load_model
 from iprnn_tf.presets import METADATA, load_preset, pack, save_preset
@@ -29,6 +28,7 @@ from programs.commands import command
 from programs.console import console
 from trainers import results
 from trainers.config import TrainingConfig
+from trainers.fitting import held_out_batches
 from trainers.run_directory import RunDirectory
 
 CHECKED_SEQUENCES = 100  # Whose error tells in seconds whether a preset is what it was.
@@ -145,10 +145,7 @@ def _data_flags(config: TrainingConfig) -> str:
 
 
 def _check(model: VideoPredictor, config: TrainingConfig) -> dict[str, Any]:
-    data = config.build_dataset()
-    frames = data.frames("test").take(CHECKED_SEQUENCES)
-    batch_size = results.batch_size_for(data.image_shape)
-    batches = evaluation_batches(frames, config.context_frames, batch_size)
+    batches = held_out_batches(config, "test", CHECKED_SEQUENCES)
     row = results.measure(model, batches, [SquaredError(model.horizon)], "the first sequences")
     return {"sequences": CHECKED_SEQUENCES, "mse": row["mse"]["mean"]}
 

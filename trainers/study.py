@@ -22,17 +22,15 @@ from typing import Any
 import keras
 from absl import flags
 
-from iprnn_tf.data.windows import evaluation_batches
 from iprnn_tf.files import write_json
 from programs import command_line
 from programs.commands import command
 from programs.console import console
 from programs.provenance import provenance
 from programs.tables import aligned
-from trainers import results
 from trainers.callbacks import averaged_weights
 from trainers.config import TrainingConfig
-from trainers.fitting import compiled_model, training_batches
+from trainers.fitting import compiled_model, held_out_batches, training_batches
 from trainers.precision import fastest_precision
 from trainers.recipes import CONFIGS
 from trainers.study_arms import BASELINE, STUDIES, Arm
@@ -51,15 +49,14 @@ def main(arguments: Sequence[str]) -> None:
     command_line.check_file(path)
     runs = _finished(path)
     precision = next((run["precision"] for run in runs), None) or fastest_precision()
-    planned = [
-        _plan(
-            arm,
-            _config(arm, values.config, values.sequences, seed, precision),
-            precision,
-            values.validation_sequences,
-        )
+    configs = [
+        (arm, _config(arm, values.config, values.sequences, seed, precision))
         for seed in range(values.seeds)
         for arm in arms
+    ]
+    planned = [
+        (arm, config, _plan(arm, config, precision, values.validation_sequences))
+        for arm, config in configs
     ]
     for index, (arm, config, plan) in enumerate(planned, start=1):
         if not any(_is_of(plan, run) for run in runs):
@@ -109,18 +106,15 @@ def _finished(path: Path) -> list[Run]:
     return runs
 
 
-def _plan(
-    arm: Arm, config: TrainingConfig, precision: str, validation_sequences: int
-) -> tuple[Arm, TrainingConfig, Run]:
-    """An arm with its configuration, and what a run of it says of itself."""
-    plan = {
+def _plan(arm: Arm, config: TrainingConfig, precision: str, validation_sequences: int) -> Run:
+    """What a run says of itself before it is measured."""
+    return {
         "question": arm.question,
         "answer": arm.answer,
         "precision": precision,
         "validation_sequences": validation_sequences,
         "config": dataclasses.asdict(config),
     }
-    return arm, config, plan
 
 
 def _is_of(plan: Run, run: Run) -> bool:
@@ -156,9 +150,7 @@ def _train(arm: Arm, config: TrainingConfig, validation_sequences: int) -> Run:
     if arm.change is not None:
         arm.change(model)
     model.fit(training_batches(config), steps_per_epoch=config.steps, verbose=0, shuffle=False)
-    frames = config.build_dataset().frames("validation").take(validation_sequences)
-    batch_size = results.batch_size_for(frames.element_spec.shape[1:])
-    batches = evaluation_batches(frames, config.context_frames, batch_size)
+    batches = held_out_batches(config, "validation", validation_sequences)
     with averaged_weights(model):
         measured = model.evaluate(batches, verbose=0, return_dict=True)
     return {

@@ -27,17 +27,15 @@ from absl import flags
 from iprnn_tf.data import FOOTAGE, VideoWindows
 from iprnn_tf.data.digits import SPLITS
 from iprnn_tf.data.prepared import summary
-from iprnn_tf.data.windows import evaluation_batches
 from iprnn_tf.models import VideoPredictor
 from programs import command_line
 from programs.commands import command
 from programs.console import console
 from programs.tables import aligned
-from trainers import results
 from trainers.callbacks import BestModel, Filmstrips, StopOnNonFiniteLoss, TrainingState
 from trainers.config import TrainingConfig
 from trainers.fine_tuning import start_from
-from trainers.fitting import compiled_model, steps_in, training_batches
+from trainers.fitting import compiled_model, held_out_batches, steps_in, training_batches
 from trainers.footage import with_footage
 from trainers.precision import fastest_precision, has_gpu
 from trainers.progress import MeasuringProgress, TrainingProgress
@@ -233,12 +231,7 @@ def _fit(
 
 
 def _validation(config: TrainingConfig) -> tf.data.Dataset:
-    data = config.build_dataset()
-    return evaluation_batches(
-        data.frames("validation").take(config.validation_sequences),
-        config.context_frames,
-        results.batch_size_for(data.image_shape),
-    )
+    return held_out_batches(config, "validation", config.validation_sequences)
 
 
 def _validation_epochs(config: TrainingConfig) -> list[int]:
