@@ -91,7 +91,7 @@ def export_all(model: Source, output: Path, data: str | None) -> dict[str, Path]
         save = functools.partial(save_tflite, model, precision=precision, data=data)
         exporters[f"LiteRT {precision}"] = output / f"{precision}.tflite", save
     present = [path for path, _ in exporters.values() if _is_there(path, model)]
-    keras_file = output / "model.keras"
+    keras_file = output / "reference.keras"  # Not the name of a run's best model.
     with replacing(keras_file) as unfinished:
         model.model.save(unfinished)
     paths = {"Keras": keras_file}
@@ -118,6 +118,9 @@ def measure_all(
 
     Returns:
         For each what `export.measuring` measured, `drift_db` and `mse`.
+
+    Raises:
+        Failure: if the model itself can't be measured.
     """
     rows: dict[str, dict[str, Any]] = {}
     reference: np.ndarray | None = None
@@ -126,6 +129,8 @@ def measure_all(
         try:
             predictions, row = _measured(path, sequences[:, :-horizon])
         except Failure as failure:
+            if reference is None:
+                raise
             console.say(f"{name} is left out: {failure}")
             continue
         reference = predictions if reference is None else reference

@@ -25,7 +25,7 @@ from export.transports import TIMEOUT, ServedModel, Shape, Signature, Transport
 from programs import command_line
 from programs.commands import look_further
 from programs.console import console
-from programs.media import check_output, write_predictions
+from programs.media import check_drawable, check_files, write_predictions
 
 OPEN_HORIZON = 10  # Of a stream, where the model doesn't tell its own.
 
@@ -166,7 +166,9 @@ def main(arguments: Sequence[str]) -> None:
     values = command_line.parse(__doc__ or "", _define_flags, arguments)
     _check_flags(values)
     with Client(_transport(values)) as client:
-        frames = read_sequences(values.input, client.context_shape[-1] or 1)
+        channels = client.context_shape[-1] or 1
+        check_drawable(values.output, channels)
+        frames = read_sequences(values.input, channels)
         context = _last(frames, client.context_shape[0], values.input)
         predictions = (_streamed if values.stream else _forecast)(client, context, values)
     write_predictions(values.output, context, predictions)
@@ -210,10 +212,7 @@ def _define_flags(values: flags.FlagValues) -> None:
 
 def _check_flags(values: flags.FlagValues) -> None:
     """Refuses at once what would fail after a long wait, or go unheard."""
-    for name in ("input", "output"):
-        if not values[name].value:
-            raise ValueError(f"--{name} is needed. Received: none. Name a file; see --help.")
-    check_output(values.output)
+    check_files(values.input, values.output)
     if not Path(values.input).exists():
         raise ValueError(
             f"--input must be there. Received: {values.input}. docs/serving.md makes one of digits."

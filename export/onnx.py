@@ -44,7 +44,7 @@ def main(arguments: Sequence[str]) -> None:
     console.conclude(
         report,
         values.output,
-        command("export.verify", artifact=values.output, model=values.model),
+        source.verification(values, values.output),
         command("export.benchmark", model=values.model),
     )
 

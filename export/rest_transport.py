@@ -38,7 +38,7 @@ class RestTransport:
         self, server: str, model: ServedModel | None = None, timeout: float = TIMEOUT
     ) -> None:
         address = server if "://" in server else f"http://{server}"
-        if not address.startswith(("http://", "https://")):
+        if not _is_address(address):
             raise ValueError(
                 "A REST --server is host:port, http://... or https://... "
                 f"Received: {server}. TensorFlow Serving's port is 8501."
@@ -87,6 +87,16 @@ class RestTransport:
             raise answered(*_trouble(error), self._server, self._model) from error
 
 
+def _is_address(text: str) -> bool:
+    try:
+        parts = urllib.parse.urlsplit(text)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:  # A port that is no number, say.
+        return False
+    named = bool(host) and not any(character.isspace() for character in host)
+    return parts.scheme in ("http", "https") and named and port != 0
+
+
 def _trouble(error: Exception) -> tuple[str, str]:
     """Returns the code gRPC would have for an exception of HTTP, and the message."""
     reason = error.reason if isinstance(error, urllib.error.URLError) else error
@@ -95,7 +105,7 @@ def _trouble(error: Exception) -> tuple[str, str]:
     if isinstance(reason, OSError):  # Refused, reset, no such host, or hung up without a word.
         return "UNAVAILABLE", str(reason)
     if isinstance(error, http.client.HTTPException):  # Its message may be any bytes.
-        return "UNKNOWN", "an answer that is not HTTP. Is this the port of gRPC?"
+        return "UNKNOWN", "an answer that is not HTTP, as the port of gRPC gives"
     return type(error).__name__, str(reason)
 
 

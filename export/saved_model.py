@@ -23,7 +23,7 @@ from export.signatures import Signatures
 from export.source import Source
 from iprnn_tf.files import new_folder, write_json
 from programs import command_line
-from programs.commands import SERVED, command
+from programs.commands import SERVED
 from programs.console import console
 
 WARM_UP_BATCHES = (1, 2, 4, 8)  # The sizes that export/serving/batching.config allows.
@@ -43,7 +43,7 @@ def main(arguments: Sequence[str]) -> None:
     command_line.check_folder(base)
     console.say("Tracing, and comparing with the model on true sequences ...")
     path = save_model(source.from_flags(values), base, version, batches, values.data)
-    commands = [command("export.verify", artifact=path, model=values.model)]
+    commands = [source.verification(values, path)]
     if base == SERVED:
         commands.append("docker compose -f export/serving/docker-compose.yml up")
     console.conclude(

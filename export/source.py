@@ -20,6 +20,7 @@ from iprnn_tf.data.windows import to_float
 from iprnn_tf.models import VideoPredictor, load_model, training_settings
 from iprnn_tf.presets import is_preset, locate, read_metadata
 from programs.arguments import taken_by
+from programs.commands import command
 from programs.provenance import provenance
 
 PAPER_CONTEXT = 10  # Where nothing tells what a model was trained on.
@@ -102,8 +103,8 @@ class Source:
             count: at most so many.
             file: `.npy` of sequences `(N, T + K or more, H, W, C)`, uint8 or float in [0, 1], of
                 which the first are for validation and the last for the test; by default the
-                video that the model was trained on, where it is still there; else drawn, as it
-                was trained on them, or moving digits.
+                video that the model was trained on, where it is still there and long enough;
+                else drawn, as it was trained on them, or moving digits.
 
         Raises:
             ValueError: if the file can't be read, or doesn't fit the model.
@@ -111,18 +112,19 @@ class Source:
         length = (self.context_frames or PAPER_CONTEXT) + self.model.horizon
         if file is not None:
             return _loaded(Path(file), split, count, length, self.model.image_shape)
-        data = self._footage(length) or self._drawn(length)
+        data = self._footage(length, split) or self._drawn(length)
         frames = to_float(next(iter(data.frames(split).take(count).batch(count))))
         height, width, channels = self.model.image_shape
         repeats = channels // data.image_shape[2]  # Digits are grey.
         return np.repeat(frames[:, :, : height or 64, : width or 64], repeats, axis=-1)
 
-    def _footage(self, length: int) -> VideoWindows | None:
-        """The prepared video that the model was trained on, unless it is gone."""
+    def _footage(self, length: int, split: str) -> VideoWindows | None:
+        """The prepared video that the model was trained on, unless it is gone or too short."""
         folder = self.settings.get("data_dir")
         if not folder or not (Path(folder) / INDEX).is_file():
             return None
-        return VideoWindows(folder, num_frames=length)
+        windows = VideoWindows(folder, num_frames=length)
+        return windows if windows.num_windows(split) else None
 
     def _drawn(self, length: int) -> DrawnSequences:
         """The drawn data set that the model was trained on, or moving digits, on its canvas."""
@@ -162,6 +164,12 @@ def define_data_flag(values: flags.FlagValues) -> None:
         "Array of true sequences to compare on, by default what it was trained on.",
         flag_values=values,
     )
+
+
+def verification(values: flags.FlagValues, artifact: object) -> str:
+    """Returns the command that compares what was exported with its source once more."""
+    data = {"data": values.data} if values.data else {}
+    return command("export.verify", artifact=artifact, model=values.model, **data)
 
 
 def from_flags(values: flags.FlagValues) -> Source:

@@ -51,7 +51,7 @@ def main(arguments: Sequence[str]) -> None:
     console.conclude(
         report,
         values.output,
-        command("export.verify", artifact=values.output, model=values.model),
+        source.verification(values, values.output),
         command("export.benchmark", model=values.model),
     )
 
@@ -134,13 +134,15 @@ def _convert(folder: Path, precision: str) -> None:
 
 def _calibration(model: Source, signatures: Signatures, data: str | None) -> dict[str, np.ndarray]:
     """What `prime` and `step` see when the model rolls out, its own frames among it."""
-    sequences = model.sequences("validation", parity.CALIBRATED, data)
-    if len(sequences) < parity.CALIBRATED:
+    sequences = model.sequences("validation", parity.CALIBRATED + 1, data)
+    if len(sequences) <= parity.CALIBRATED:
+        held_out = "validation windows of the video that the model was trained on"
         raise ValueError(
             f"int8 is calibrated on {parity.CALIBRATED} sequences and compared on others. "
-            f"Received: --data with {len(sequences)}. Give more, or another --quantize."
+            f"Received: {len(sequences)}, {f'all of --data={data}' if data else held_out}. Give "
+            f"{'more' if data else 'others with --data'}, or another --quantize."
         )
-    context = sequences[:, : model.context_frames]
+    context = sequences[: parity.CALIBRATED, : model.context_frames]
     step_model = model.model.step_model()
     states = model.model.initial_states(len(context), context.shape[2:4])
     frame, *states = step_model.predict_on_batch([context[:, 0], *states])

@@ -47,6 +47,36 @@ class Forecast(NamedTuple):
     predictions: np.ndarray
 
 
+def check_files(source: str | None, output: str | None) -> None:
+    """Says before any work whether predictions of what one file holds could be written to another.
+
+    Raises:
+        ValueError: if one isn't named, both are the same, or as `check_output`.
+    """
+    for name, path in {"input": source, "output": output}.items():
+        if not path:
+            raise ValueError(f"--{name} is needed. Received: none. Name a file; see --help.")
+    check_output(str(output))
+    if Path(str(source)).resolve() == Path(str(output)).resolve():
+        raise ValueError(
+            f"--output must be another file than --input. Received: {output} as both. "
+            "Choose another name."
+        )
+
+
+def check_drawable(output: str | os.PathLike[str], channels: int) -> None:
+    """Says before any work whether frames of so many channels could be written to a file.
+
+    Raises:
+        ValueError: if the file is a picture, and they can't be drawn.
+    """
+    if channels not in (1, 3) and Path(output).suffix.lower() != ".npy":
+        raise ValueError(
+            "Frames of 1 or 3 channels can be drawn. "
+            f"Received: a model of {channels} and --output={output}. Choose .npy."
+        )
+
+
 def check_output(path: str | os.PathLike[str]) -> None:
     """Says before any work whether predictions could be written to a file of this name.
 

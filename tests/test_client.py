@@ -193,6 +193,10 @@ def test_a_picture_is_a_filmstrip(served, tmp_path):
         (["--server=http://localhost:8500"], "host:port"),
         (["--server=localhost"], "host:port. Received: localhost"),
         (["--rest", "--server=file:///etc/passwd"], "https://"),
+        (["--rest", "--server=localhost:850l"], "host:port, http.*Received: localhost:850l"),
+        (["--rest", "--server=http://"], "host:port, http"),
+        (["--rest", "--server=local host:8501"], "host:port, http"),
+        (["--input=clip.npy", "--output=./clip.npy"], "another file than --input.*clip.npy"),
         (["--batch_size=0"], "batch_size"),
         (["--timeout=0"], "timeout"),
     ],
@@ -201,6 +205,16 @@ def test_a_wrong_flag_is_answered_with_its_rule(tmp_path, flags, message):
     clip = _animation(tmp_path / "clip.gif", PIXELS[0])
     with pytest.raises(ValueError, match=message):
         client.main([f"--input={clip}", "--output=prediction.gif", *flags])
+
+
+def test_what_cannot_be_drawn_is_said_before_anything_is_asked(tmp_path, monkeypatch):
+    shapes = SimpleNamespace(inputs={"context": (None, 3, 16, 24, 2)})
+    transport = SimpleNamespace(signatures=lambda: {"forecast": shapes}, close=lambda: None)
+    monkeypatch.setattr(client, "_transport", lambda values: transport)
+    np.save(tmp_path / "array.npy", np.zeros((1, 3, 16, 24, 2), np.float32))
+    flags = [f"--input={tmp_path / 'array.npy'}", f"--output={tmp_path / 'p.gif'}"]
+    with pytest.raises(ValueError, match=r"1 or 3 channels.*a model of 2"):
+        client.main(flags)
 
 
 def test_a_clip_that_is_too_short_or_of_another_size_is_said_to_be_so(served, tmp_path):

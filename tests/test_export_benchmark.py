@@ -105,6 +105,16 @@ def test_a_form_that_failed_once_is_tried_again(still_source, tmp_path, monkeypa
     open_artifact(tmp_path / "saved_model")
 
 
+def test_the_best_model_of_a_run_is_spared(still_source, tmp_path, monkeypatch):
+    for name in ("save_model", "save_onnx", "save_tflite"):
+        monkeypatch.setattr(benchmark, name, fail)
+    best = tmp_path / "model.keras"
+    best.write_bytes(b"of another run")
+    paths = benchmark.export_all(still_source, tmp_path, None)
+    assert paths["Keras"].exists()
+    assert best.read_bytes() == b"of another run"
+
+
 def test_the_default_folder_is_of_one_model_and_its_frames(tiny_source):
     folders = {
         benchmark._default_output(Source("", tiny(seed=seed, horizon=horizon), time, {}, {}))
@@ -155,6 +165,8 @@ def test_a_form_that_can_not_be_measured_is_left_out_and_said(monkeypatch, capsy
     rows = benchmark.measure_all({name: name for name in ("Keras", "crashes")}, sequences, 1)
     assert list(rows) == ["Keras"]
     assert "crashes is left out: no such operation." in capsys.readouterr().out
+    with pytest.raises(Failure, match="no such operation"):  # There is nothing to hold others to.
+        benchmark.measure_all({name: name for name in ("crashes", "LiteRT")}, sequences, 1)
 
 
 def test_an_artefact_that_is_none_is_a_failure(tmp_path):

@@ -237,8 +237,16 @@ def test_calibration_gives_one_sample_of_one_signature_after_the_other(tmp_path)
     ]
 
 
-def test_too_few_sequences_to_calibrate_on_are_counted(tiny_source, tmp_path):
+@pytest.mark.parametrize("count", [3, parity.CALIBRATED])
+def test_too_few_sequences_to_calibrate_on_are_counted(tiny_source, tmp_path, count):
     data = tmp_path / "few.npy"
-    np.save(data, contexts(3, TIME + HORIZON))
-    with pytest.raises(ValueError, match=r"calibrated on .* sequences.*3"):
+    np.save(data, contexts(count, TIME + HORIZON))
+    with pytest.raises(ValueError, match=rf"compared on others. Received: {count}, all of --data"):
         save_tflite(tiny_source, tmp_path / "x.tflite", "int8", data=str(data))
+
+
+def test_too_short_a_video_to_calibrate_on_is_named(tiny_source, tmp_path, monkeypatch):
+    few = contexts(6, TIME + HORIZON)
+    monkeypatch.setattr(type(tiny_source), "sequences", lambda *arguments: few)
+    with pytest.raises(ValueError, match=r"Received: 6, validation windows.*others with --data"):
+        save_tflite(tiny_source, tmp_path / "x.tflite", "int8")

@@ -2,16 +2,18 @@
 
 import dataclasses
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from prepared_videos import prepare
 from tiny_models import HORIZON, IMAGE_SHAPE, TIME, contexts, tiny, write_run
 
 from export import parity, verify
 from export.artifacts import Artifact
 from export.parity import LIMITS, Limits
-from export.source import Source
+from export.source import Source, verification
 from iprnn_tf.data import DRAWN
 from iprnn_tf.data.drawn import BLOCK, DrawnSequences
 from programs import command_line
@@ -193,6 +195,10 @@ def test_the_report_is_arithmetic(tiny_source, tmp_path):
 def test_an_artefact_without_a_number_has_drifted(tiny_source):
     with pytest.raises(Failure, match="has drifted"):
         parity.compare(tiny_source, Shifted(tiny_source, [0.0, 0.0, np.nan])).check()
+    streamed = Shifted(tiny_source, [0.0, 0.0, 0.0])
+    streamed.stream = lambda context: np.full_like(streamed.forecast(context), np.nan)
+    with pytest.raises(Failure, match="has drifted"):
+        parity.compare(tiny_source, streamed).check()
 
 
 def test_a_model_that_makes_no_error_is_compared_too(still_source, tmp_path):
@@ -208,6 +214,23 @@ def test_what_is_given_is_what_the_artefact_takes(tiny_model_run, tmp_path):
     assert source.context_frames is None
     assert source.sequences("validation", 2).shape == (2, 15, *IMAGE_SHAPE)
     assert Source.load(tiny_model_run).context_frames == TIME
+
+
+def test_where_the_video_is_too_short_for_the_horizon_sequences_are_drawn(tiny_source, tmp_path):
+    frames = np.full((70, *IMAGE_SHAPE), 102, np.uint8)
+    folder = prepare(tmp_path, {"clip": frames}).folder  # 7 frames are held out for the test.
+    source = dataclasses.replace(tiny_source, settings={"data_dir": str(folder)})
+    np.testing.assert_allclose(source.sequences("test", 1), 0.4, atol=1e-6)
+    longer = tiny(horizon=5)
+    drawn = dataclasses.replace(source, model=longer).sequences("test", 1)
+    assert drawn.shape == (1, TIME + 5, *IMAGE_SHAPE)
+    assert drawn.min() == 0.0
+
+
+def test_the_next_command_compares_on_the_same_sequences():
+    given = SimpleNamespace(model="x", data="mine.npy")
+    command = verification(given, "y.tflite")
+    assert command.endswith("export.verify --artifact=y.tflite --model=x --data=mine.npy")
 
 
 class Grey(DrawnSequences):

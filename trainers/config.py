@@ -95,7 +95,7 @@ class TrainingConfig(RunSettings, LearningSettings, ModelSettings, SequenceSetti
 
     def _check_cell(self) -> None:
         """Refuses a setting that the memory doesn't have: it would change nothing."""
-        settings = {name: getattr(self, name) for name in CELL_SETTINGS}
+        settings = self._cell_settings
         known = taken_by(CELLS[self.cell], settings)
         changed = _changed(settings, ModelSettings)
         foreign = [f"--{name}={settings[name]}" for name in changed if name not in known]
@@ -139,10 +139,13 @@ class TrainingConfig(RunSettings, LearningSettings, ModelSettings, SequenceSetti
         )
 
     def _build_cell(self) -> Cell:
-        settings = {name: getattr(self, name) for name in CELL_SETTINGS}
-        settings["normalization"] = NORMALIZATIONS[self.normalization]()
+        normalization = NORMALIZATIONS[self.normalization]()
         cell = CELLS[self.cell]
-        return cell(**taken_by(cell, settings))
+        return cell(**taken_by(cell, self._cell_settings | {"normalization": normalization}))
+
+    @property
+    def _cell_settings(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in CELL_SETTINGS}
 
     @property
     def error_protocol(self) -> VideoProtocol:

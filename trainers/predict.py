@@ -34,7 +34,13 @@ from iprnn_tf.models import VideoPredictor, load_model
 from programs import command_line
 from programs.commands import export, look_further
 from programs.console import console
-from programs.media import FRAMES_PER_SECOND, Forecast, check_output, write_forecasts
+from programs.media import (
+    FRAMES_PER_SECOND,
+    Forecast,
+    check_drawable,
+    check_files,
+    write_forecasts,
+)
 from trainers import sources
 from trainers.config import TrainingConfig
 from trainers.footage import FootageSettings
@@ -51,11 +57,11 @@ def main(arguments: Sequence[str]) -> None:
     """Predicts as the arguments say."""
     values = command_line.parse(__doc__ or "", _define_flags, arguments)
     source = sources.from_flags(values)
-    _check_files(values)
+    check_files(values.input, values.output)
     videos = open_videos(values.input)
     cut = FootageSettings(**given_settings(FootageSettings, values)).cut()
     model = load_model(source)
-    _check_drawable(values.output, model)
+    check_drawable(values.output, model.image_shape[-1])
     trained = config_of(source) or TrainingConfig()
     schedule = _schedule(values, trained, model)
     cut = _fitted(_at_trained_rate(cut, trained, videos), model)
@@ -116,28 +122,6 @@ def _define_flags(values: flags.FlagValues) -> None:
         upper_bound=50.0,
         flag_values=values,
     )
-
-
-def _check_files(values: flags.FlagValues) -> None:
-    """Refuses at once what would fail after a long wait."""
-    for name in ("input", "output"):
-        if not values[name].value:
-            raise ValueError(f"--{name} is needed. Received: none. Name a file; see --help.")
-    check_output(values.output)
-    if Path(values.input).resolve() == Path(values.output).resolve():
-        raise ValueError(
-            f"--output must be another file than --input. Received: {values.output} as both. "
-            "Choose another name."
-        )
-
-
-def _check_drawable(output: str, model: VideoPredictor) -> None:
-    channels = model.image_shape[-1]
-    if channels not in (1, 3) and Path(output).suffix.lower() != ".npy":
-        raise ValueError(
-            "Frames of 1 or 3 channels can be drawn. "
-            f"Received: a model of {channels} and --output={output}. Choose .npy."
-        )
 
 
 def _fitted(cut: Cut, model: VideoPredictor) -> Cut:

@@ -16,7 +16,6 @@ import numpy as np
 import tensorflow as tf
 
 FEATURE = "frame"
-DTYPES = ("uint8", "uint16")
 _LENGTH = 12  # Bytes before the content of a record: its length, and the checksum of that.
 _CHECKSUM = 4  # Bytes after it.
 
