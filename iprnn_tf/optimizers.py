@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Any
 
 import keras
@@ -16,8 +17,8 @@ class ConvMuon(keras.optimizers.Muon):
     """Muon for the kernels of convolutions, Adam for everything else.
 
     Muon replaces the update of a matrix by the nearest orthogonal one, so that all directions
-    are learned at the same pace. Keras's own `Muon` does so for matrices alone; here the kernel
-    of a convolution larger than one pixel counts as a matrix too:
+    are learned at the same pace. Keras's own `Muon` does so for matrices alone; here the kernels
+    of convolutions larger than one pixel take their place, and plain matrices get Adam:
 
         kernel (k, k, i, o)  ->  matrix (k * k * i, o)
 
@@ -27,6 +28,8 @@ class ConvMuon(keras.optimizers.Muon):
     Args:
         learning_rate: a number or a schedule, for both kinds of weights.
         **kwargs: the other arguments of `keras.optimizers.Muon`; weight decay is off by default.
+            Kernels whose path matches one of `exclude_layers` get Adam too; embeddings are
+            matrices and get it whatever `exclude_embeddings` says.
 
     Reference:
         Jordan et al., Muon: An optimizer for hidden layers in neural networks, 2024;
@@ -40,7 +43,9 @@ class ConvMuon(keras.optimizers.Muon):
     def _should_use_adamw(self, variable: Any) -> bool:
         # Keras 3.15, to which the package is pinned, has no public way to say this.
         shape = variable.shape
-        return len(shape) != 4 or shape[0] * shape[1] == 1
+        if len(shape) != 4 or shape[0] * shape[1] == 1:
+            return True
+        return any(re.search(keyword, variable.path) for keyword in self.exclude_layers)
 
     def zeropower_via_newtonschulz5(self, x: Tensor, steps: int) -> Tensor:
         matrix = ops.reshape(x, (-1, x.shape[-1]))

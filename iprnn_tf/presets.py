@@ -86,11 +86,16 @@ def pack(folder: Path) -> tuple[Path, str]:
     Returns:
         The file, and its hash for the end of the address: `#sha256=...`.
     """
-    packed = folder.with_name(f"{folder.name}.zip")
+    packed = zip_beside(folder)
     with replacing(packed) as temporary, zipfile.ZipFile(temporary, "w") as archive:
         for name in (CONFIG, WEIGHTS, METADATA):
             archive.write(folder / name, name)
     return packed, _digest(packed.read_bytes())
+
+
+def zip_beside(folder: Path) -> Path:
+    """Returns where `pack` writes the `.zip` file of a preset."""
+    return folder.with_name(f"{folder.name}.zip")
 
 
 def load_preset(source: str | Path, dtype: str = "float32") -> keras.Model:
@@ -103,8 +108,10 @@ def load_preset(source: str | Path, dtype: str = "float32") -> keras.Model:
         dtype: precision of the layers, such as "mixed_bfloat16".
 
     Raises:
-        ValueError: if there is no such preset, or its files are damaged or don't fit together.
+        ValueError: if there is no such precision or preset, or its files are damaged or don't
+            fit together.
     """
+    _check_dtype(dtype)
     folder = locate(source)
     hashes = read_metadata(folder).get(HASHES)
     config, weights = _checked(folder, CONFIG, hashes), _checked(folder, WEIGHTS, hashes)
@@ -156,6 +163,17 @@ def read_metadata(folder: Path | zipfile.Path) -> dict[str, Any]:
         ValueError: if the file is missing or damaged.
     """
     return _read_json(folder, METADATA)
+
+
+def _check_dtype(dtype: str) -> None:
+    try:
+        keras.dtype_policies.get(dtype)
+    except ValueError as error:
+        raise ValueError(
+            "`dtype` is a precision that Keras knows. "
+            f"Received: dtype={dtype!r} ({error}). Give 'float32', 'mixed_bfloat16' or another "
+            "of them, or leave it out."
+        ) from error
 
 
 def _opened(file: Path) -> zipfile.Path:

@@ -13,6 +13,7 @@ import numpy as np
 from iprnn_tf.files import replacing
 from iprnn_tf.pyav import import_av
 from iprnn_tf.visualization import (
+    DRAWABLE_CHANNELS,
     Panel,
     Picture,
     animation,
@@ -70,7 +71,7 @@ def check_drawable(output: str | os.PathLike[str], channels: int) -> None:
     Raises:
         ValueError: if the file is a picture, and they can't be drawn.
     """
-    if channels not in (1, 3) and Path(output).suffix.lower() != ".npy":
+    if channels not in DRAWABLE_CHANNELS and Path(output).suffix.lower() != ".npy":
         raise ValueError(
             "Frames of 1 or 3 channels can be drawn. "
             f"Received: a model of {channels} and --output={output}. Choose .npy."

@@ -43,6 +43,12 @@ def test_video_is_measured_as_it_grows_tenfold(tmp_path, monkeypatch, capsys):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("config", ["kitti", "small_video"])
+def test_a_configuration_whose_data_set_is_video_is_not_offered(config):
+    with pytest.raises(ValueError, match=r"value should be one of <small\|paper>"):
+        benchmark.main(["speed", f"--config={config}"])
+
+
 @pytest.mark.parametrize("arguments", [[], ["memory"], ["speed", "--steps=0"]])
 def test_wrong_arguments_are_named(arguments):
     with pytest.raises(ValueError, match=r"Name a benchmark first: speed|steps"):

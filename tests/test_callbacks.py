@@ -104,6 +104,24 @@ def test_the_last_epoch_is_saved_where_training_is_interrupted(model, tmp_path):
         np.testing.assert_array_equal(before, after)
 
 
+def test_an_interruption_while_the_older_state_goes_harms_nothing(model, tmp_path, monkeypatch):
+    state = TrainingState(tmp_path / "states", BestModel(tmp_path / "model.keras"), seconds=0)
+    state.keep(model, 1)
+    state.save()
+    remove = shutil.rmtree
+
+    def interrupt(path, ignore_errors):
+        if path.name == "00000001":
+            raise KeyboardInterrupt
+        remove(path, ignore_errors=ignore_errors)
+
+    monkeypatch.setattr(callbacks.shutil, "rmtree", interrupt)
+    state.keep(model, 2)
+    with pytest.raises(KeyboardInterrupt):
+        state.save()
+    assert state.save() == state.restore(model) == 2
+
+
 def test_weights_that_are_no_numbers_never_replace_a_good_state(model, tmp_path):
     state = TrainingState(tmp_path / "states", BestModel(tmp_path / "model.keras"), seconds=0)
     state.keep(model, 1)

@@ -3,10 +3,13 @@
 import hashlib
 import json
 import shutil
+from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
+from moving_scene import moving_scene
+from true_formats import write_picture_folder
 
 from iprnn_tf.data import drawn, toronto
 from iprnn_tf.metrics import SSIM_MODES
@@ -54,7 +57,67 @@ def test_results_lie_beside_the_model_by_default(tiny_run, small_file, tmp_path)
     run = tmp_path / "copy"
     shutil.copytree(tiny_run, run)
     evaluate.main([f"--model={run}", f"--data_file={small_file[0]}", "--ssim_modes="])
-    assert (run / "evaluation-mnist_test_seq.json").exists()
+    written = json.loads((run / "evaluation-mnist_test_seq.json").read_text())
+    measured = {"data_file": str(small_file[0]), "context_frames": 3, "horizon": 3}
+    assert written["settings"] == measured
+
+
+def test_evaluations_of_other_sequences_lie_beside_each_other(tiny_run, tmp_path, monkeypatch):
+    monkeypatch.setitem(drawn.NUM_SEQUENCES, "test", 4)
+    run = shutil.copytree(tiny_run, tmp_path / "run")
+    for flags in ([], ["--horizon=2"], ["--context_frames=4", "--horizon=2"], ["--sequences=2"]):
+        evaluate.main([f"--model={run}", "--ssim_modes=", *flags])
+    written = {path.stem: json.loads(path.read_text()) for path in run.glob("evaluation*")}
+    lengths = {
+        name: (content["settings"]["context_frames"], content["settings"]["horizon"])
+        for name, content in written.items()
+    }
+    assert lengths == {
+        "evaluation-test": (3, 3),
+        "evaluation-test-horizon_2": (3, 2),
+        "evaluation-test-context_frames_4-horizon_2": (4, 2),
+        "evaluation-test-sequences_2": (3, 3),
+    }
+    content = written["evaluation-test"]
+    assert content["model"] == str(run)
+    measured = {"split": "test", "dataset": "mnist", "protocol": "canonical", "num_digits": 2}
+    assert content["settings"].items() >= measured.items()
+
+
+@pytest.fixture(name="clips")
+def _clips(tmp_path):
+    """Folders of pictures, which have no time stamps."""
+    for split in ("train", "validation", "test"):
+        write_picture_folder(tmp_path / "clips" / split / "a", moving_scene(14, 40, 36, 0))
+    return tmp_path / "clips"
+
+
+def test_frames_without_time_stamps_are_taken_at_the_given_rate(
+    tiny_run, clips, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(clips.parent)
+    run = shutil.copytree(tiny_run, tmp_path / "run")
+    data = ["--dataset=video", "--data_dir=clips", "--fps=5", "--source_fps=10"]
+    evaluate.main([f"--model={run}", "--ssim_modes=", *data])
+    [output] = run.glob("evaluation*")
+    assert output.name == "evaluation-video-test-data_dir_clips-fps_5.0-source_fps_10.0.json"
+    content = json.loads(output.read_text())
+    assert content["sequences"] == 2  # 14 frames at 10 a second are 7 at 5, in windows of 6.
+    cut = {"fps": 5.0, "source_fps": 10.0, "image_size": "64x64", "channels": 1}
+    assert content["settings"].items() >= cut.items()
+    assert Path(content["settings"]["data_dir"]).parent == tmp_path / "runs" / "prepared"
+
+
+def test_another_data_set_was_not_recorded_at_the_rate_of_the_trained_one(
+    tiny_run, clips, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(clips.parent)
+    run = shutil.copytree(tiny_run, tmp_path / "run")
+    made = json.loads((run / "config.json").read_text())
+    made["config"] |= {"dataset": "caltech", "protocol": "paper", "source_fps": 30.0}
+    (run / "config.json").write_text(json.dumps(made))
+    with pytest.raises(ValueError, match=r"a: .*--source_fps"):
+        evaluate.main([f"--model={run}", "--dataset=video", "--data_dir=clips", "--fps=5"])
 
 
 def test_a_wrong_model_is_named(tiny_run, tmp_path):
@@ -80,6 +143,10 @@ def test_a_wrong_model_is_named(tiny_run, tmp_path):
         ([], "neither. Give one; presets are iprnn"),
         (["--split=dev"], "validation|test"),
         (["--data_file=x.npy", "--protocol=svg"], "--data_file names all there is"),
+        (["--data_file=x.npy", "--split=test", "--fps=5"], "Received: .* with --split, --fps. Le"),
+        (["--data_file=x.npy", "--dataset=mnist", "--horizon=2"], "Received: .* with --dataset. L"),
+        (["--data_file=x.npy", "--noskip_bad_files"], "only --context_frames and --horizon go"),
+        (["--source_fps=5"], "--dataset=mnist has no --source_fps"),
         (["--ssim_modes=best"], "--ssim_modes are among .*Received: best"),
         (["--batch_size=0"], "batch_size"),
         (["--dataset=minst"], "--dataset: One of mnist.*Received: 'minst'"),

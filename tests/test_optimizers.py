@@ -37,6 +37,19 @@ def test_other_weights_follow_adam(shape):
     np.testing.assert_allclose(update, -np.sign(gradient), atol=1e-3)
 
 
+def test_kernels_of_excluded_layers_follow_adam():
+    layers = [keras.layers.Conv2D(8, 3, name=name) for name in ("stem", "head_1")]
+    for layer in layers:
+        layer.build((None, 5, 7, 4))
+        layer.kernel.assign(np.zeros((3, 3, 4, 8)))
+    gradient = np.random.default_rng(0).normal(size=(3, 3, 4, 8)).astype("float32")
+    stem, head = (layer.kernel for layer in layers)
+    optimizer = ConvMuon(learning_rate=1.0, exclude_layers=["head"])
+    optimizer.apply([keras.ops.convert_to_tensor(gradient)] * 2, [stem, head])
+    np.testing.assert_allclose(head.numpy(), -np.sign(gradient), atol=1e-3)
+    assert np.abs(stem.numpy()).mean() == pytest.approx(0.2, rel=0.3)
+
+
 def test_updates_are_as_large_as_adams():
     _, [update] = updates([(5, 5, 32, 128)])
     assert np.sqrt(np.mean(update**2)) == pytest.approx(0.2, rel=0.3)

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 from true_formats import moving_frames, write_gif, write_kitti_drive, write_picture_folder
 
+from iprnn_tf.data.pictures import open_pictures
 from iprnn_tf.data.videos import open_videos
 
 FRAMES = moving_frames(4, (16, 24))
@@ -130,6 +131,14 @@ def test_kitti_knows_when_its_pictures_were_taken(tmp_path):
     np.testing.assert_allclose(seconds, times, atol=1e-9)
     unknown = write_kitti_drive(tmp_path, FRAMES, drive=2, seconds=[])
     assert _read(unknown)[1] == [None] * 4
+
+
+def test_other_times_make_another_recording_of_kitti(tmp_path):
+    folder = write_kitti_drive(tmp_path, FRAMES)
+    names = [file.name for file in folder.iterdir()]
+    before = open_pictures(folder, names, "drive").state()
+    write_kitti_drive(tmp_path, FRAMES[:0], seconds=[0.0, 0.1, 0.2, 0.35])
+    assert open_pictures(folder, names, "drive").state() != before
 
 
 def test_kitti_without_all_its_pictures_is_an_error(tmp_path):

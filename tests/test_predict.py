@@ -259,15 +259,16 @@ def test_frames_are_taken_as_often_as_in_training(tmp_path, capsys):
     run = write_run(tmp_path / "run", CopyLastFrame((*SIZE, 3), horizon=2), fps=10.0)
     clip = write_video(tmp_path / "clip.mkv", moving_frames(60, SIZE), fps=30)
     arguments = [f"--model={run}", f"--input={clip}", "--context_frames=3"]
-    for more, forecasts in (([], 9), (["--fps=30"], 29)):  # Of 20 frames, and of 60.
+    for more, forecasts in (([], 9), (["--fps=30"], 29), (["--fps=0"], 29)):  # Of 20, 60, 60.
         predict.main([*arguments, *more, f"--output={tmp_path / 'out.npy'}"])
         assert len(np.load(tmp_path / "out.npy")) == forecasts
     assert "Frames are taken 10 times a second, as in training" in capsys.readouterr().out
 
 
-def test_frames_without_time_stamps_are_all_taken(tmp_path):
+def test_frames_without_time_stamps_are_all_taken_unless_told_their_rate(tmp_path):
     run = write_run(tmp_path / "run", CopyLastFrame((*SIZE, 3), horizon=2), fps=10.0)
     np.save(tmp_path / "clip.npy", moving_frames(9, SIZE))
     arguments = [f"--model={run}", f"--input={tmp_path / 'clip.npy'}", "--context_frames=3"]
-    predict.main([*arguments, f"--output={tmp_path / 'out.npy'}"])
-    assert len(np.load(tmp_path / "out.npy")) == 4
+    for more, forecasts in (([], 4), (["--source_fps=20"], 2)):  # Of 9 frames, and of 5.
+        predict.main([*arguments, *more, f"--output={tmp_path / 'out.npy'}"])
+        assert len(np.load(tmp_path / "out.npy")) == forecasts

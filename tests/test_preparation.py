@@ -202,6 +202,14 @@ def test_skipped_files_are_tried_again_without_the_flag(tmp_path):
         run([video("a", NOISE[0]), bad("b")], tmp_path).run()
 
 
+def test_skipped_files_are_tried_again_though_they_are_the_same(tmp_path):
+    run([video("a", NOISE[0]), bad("b")], tmp_path, skip_bad_files=True).run()
+    readable = [video("a", NOISE[0]), video("b", NOISE[1])]  # With PyAV, say.
+    ready = run(readable, tmp_path, skip_bad_files=True).run()
+    assert not ready.skipped
+    assert {segment.video for segment in ready.segments} == {"a", "b"}
+
+
 def test_another_folder_or_preparation_is_never_written_over(tmp_path):
     (tmp_path / "thesis.txt").write_text("mine")
     with pytest.raises(ValueError, match=r"holds thesis\.txt"):

@@ -117,6 +117,20 @@ def test_the_protocol_says_how_far_windows_are_apart(folder, settings, train, te
     first_pixels(data, "train", count=train + 1)
 
 
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"num_frames": 1}, "a frame to see and one to predict. Received: num_frames=1"),
+        ({"num_frames": -3}, "Received: num_frames=-3"),
+        ({"window_stride": -1}, "one frame apart or more. Received: window_stride=-1"),
+    ],
+)
+def test_windows_that_there_cannot_be_are_refused(folder, settings, message):
+    with pytest.raises(ValueError, match=message):
+        windows(folder, **settings)
+    windows(folder, num_frames=2, window_stride=0)
+
+
 def test_a_split_without_windows_says_what_to_change(folder):
     with pytest.raises(ValueError, match=r"at least 21 frames.*29 frames in 2 videos.*--horizon"):
         windows(folder, num_frames=21).frames("train")

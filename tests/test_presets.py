@@ -70,6 +70,12 @@ def test_a_preset_written_over_another_takes_its_place(model, folder):
     assert sorted(path.name for path in folder.iterdir()) == [CONFIG, METADATA, WEIGHTS]
 
 
+@pytest.mark.parametrize("dtype", ["bf16", "mixed_bfloat17", 3])
+def test_a_precision_that_is_none_is_not_blamed_on_the_preset(folder, dtype):
+    with pytest.raises(ValueError, match=rf"`dtype` is a precision .* Received: dtype={dtype!r}"):
+        IPRNN.from_preset(folder, dtype=dtype)
+
+
 def test_the_precision_is_the_loaders_choice(folder):
     assert IPRNN.from_preset(folder).dtype_policy.name == "float32"
     half = IPRNN.from_preset(folder, dtype="mixed_bfloat16")

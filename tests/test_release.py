@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import zipfile
 
 import numpy as np
 import pytest
@@ -150,6 +151,28 @@ def test_an_output_that_holds_something_else_is_spared(tiny_run):
     with pytest.raises(ValueError, match="which holds something else"):
         release.main([f"--model={tiny_run}", f"--output={tiny_run}"])
     assert (tiny_run / "config.json").read_bytes() == before
+
+
+@pytest.mark.parametrize("kind", ["photos", "no zip", "folder"])
+def test_a_zip_file_of_something_else_is_spared(tiny_run, tmp_path, kind):
+    file = tmp_path / "preset.zip"
+    if kind == "folder":
+        file.mkdir()
+    elif kind == "photos":
+        with zipfile.ZipFile(file, "w") as archive:
+            archive.writestr("photo.png", "")
+    else:
+        file.write_text("mine")
+    arguments = [f"--model={tiny_run}", f"--output={tmp_path / 'preset'}", "--zip"]
+    with pytest.raises(ValueError, match=rf"Received: {file}, which is something else"):
+        release.main(arguments)
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_the_zip_file_of_a_preset_may_be_replaced(preset, tiny_run):
+    arguments = [f"--model={tiny_run}", f"--output={preset}", "--zip", "--protocols=pong"]
+    with pytest.raises(ValueError, match="--protocol: One of canonical"):  # Which comes later.
+        release.main(arguments)
 
 
 def test_a_run_that_is_not_finished_is_not_released(tiny_run, tmp_path):

@@ -41,6 +41,7 @@ def test_the_lead_time_table_has_a_column_for_each_frame():
         "lead time      1      2",
         "psnr       20.00  10.00",
     ]
+    assert results.lead_time_table(row, "frame").startswith("frame ")
 
 
 @pytest.mark.parametrize(
@@ -59,6 +60,24 @@ def test_a_baseline_that_is_far_off_leaves_the_curves_room(tmp_path, monkeypatch
         rows = {name: {"mse": {"mean": e, "per_lead_time": [e, e]}} for name, e in errors.items()}
         results.Evaluation("", 1, 1, rows).draw(tmp_path)
     assert drawn == [["IPRNN", "CopyLastFrame", "BlackFrames"], ["IPRNN", "CopyLastFrame"]]
+
+
+def test_the_model_is_drawn_however_its_error_lies_over_time(tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(results, "error_curve", lambda curves, *_: drawn.append(list(curves)))
+    monkeypatch.setattr(results, "save_png", lambda *_: None)
+    errors = {"IPRNN": [0.1] * 9 + [50.0], "CopyLastFrame": [0.1] * 9 + [55.0]}
+    rows = {name: {"mse": {"per_lead_time": curve}} for name, curve in errors.items()}
+    results.Evaluation("", 1, 1, rows).draw(tmp_path)
+    assert drawn == [["IPRNN", "CopyLastFrame"]]
+
+
+def test_frames_smaller_than_the_window_of_an_ssim_are_measured_without_it():
+    frames = tf.data.Dataset.from_tensors(np.zeros((4, 8, 10, 1), np.uint8))
+    evaluation = results.evaluate(
+        BlackFrames((8, 10, 1), 2), frames, "small", 2, ["skimage", "gaussian"]
+    )
+    assert list(evaluation.rows["BlackFrames"]) == ["mse", "mae", "psnr", "ssim_skimage"]
 
 
 @pytest.mark.parametrize(("own", "copying", "beaten"), [(3.0, 2.0, True), (1.0, 2.0, False)])

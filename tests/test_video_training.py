@@ -140,18 +140,33 @@ def test_a_range_keeps_all_its_digits(tmp_path):
     assert with_footage(config) == config
 
 
+def test_arrays_of_two_channels_are_trained_on_and_no_picture_is_drawn(tmp_path, capsys):
+    (tmp_path / "data").mkdir()
+    np.save(
+        tmp_path / "data" / "wind.npy", np.repeat(moving_scene(60, 18, 22, 0)[..., :1], 2, axis=-1)
+    )
+    arguments = ["--dataset=video", f"--data_dir={tmp_path / 'data'}", *TINY]
+    train.main([*arguments, f"--output={tmp_path / 'run'}"])
+    assert load_model(tmp_path / "run").image_shape == (18, 22, 2)
+    assert "(model.keras, metrics.json, error.png)" in capsys.readouterr().out
+    train.main([*arguments, f"--init_from={tmp_path / 'run'}", f"--output={tmp_path / 'tuned'}"])
+    assert load_model(tmp_path / "tuned").image_shape == (18, 22, 2)
+
+
 def test_a_run_is_measured_by_the_protocols_of_other_papers(run, capsys):
     evaluate.main([f"--model={run}", "--protocol=openstl", "--context_frames=4"])
-    openstl = json.loads((run / "evaluation-test-openstl.json").read_text())
+    openstl = json.loads((run / "evaluation-test-openstl-context_frames_4.json").read_text())
     assert openstl["sequences"] == 2  # Windows of 4 + 1 frames, side by side.
     assert not openstl["clipped"]
     assert "mse_e-3" not in openstl["results"]["IPRNN"]
     assert len(openstl["results"]["IPRNN"]["mse"]["per_lead_time"]) == 1
     evaluate.main([f"--model={run}", "--protocol=prednet", "--context_frames=3"])
-    prednet = json.loads((run / "evaluation-test-prednet.json").read_text())
+    prednet = json.loads((run / "evaluation-test-prednet-context_frames_3.json").read_text())
     assert prednet["sequences"] == 3  # Windows of 3 + 1.
     assert len(prednet["results"]["IPRNN"]["mse_e-3"]["per_lead_time"]) == 3
-    assert "all true frames before it given" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "all true frames before it given" in printed
+    assert "IPRNN per predicted frame:\n\npredicted frame " in printed  # Not per lead time.
 
 
 def test_a_model_is_measured_on_other_footage_cut_as_its_own(run, tmp_path):
@@ -161,7 +176,8 @@ def test_a_model_is_measured_on_other_footage_cut_as_its_own(run, tmp_path):
     write_seq(tmp_path / "set00" / "V000.seq", moving_scene(24, 40, 60, 8))
     arguments = [f"--model={run}", "--dataset=caltech", f"--data_dir={tmp_path}", "--sequences=3"]
     evaluate.main([*arguments, "--horizon=4"])
-    written = json.loads((run / "evaluation-caltech-test.json").read_text())
+    name = f"evaluation-caltech-test-horizon_4-data_dir_{tmp_path.name}-sequences_3.json"
+    written = json.loads((run / name).read_text())
     assert written["data"] == "caltech (paper), test split"
     assert written["sequences"] == 2  # 24 frames at 30 a second are 8 at 10, in windows of 7.
     assert len(written["results"]["IPRNN"]["mse"]["per_lead_time"]) == 4

@@ -27,7 +27,7 @@ import numpy as np
 from absl import flags
 from keras import ops
 
-from iprnn_tf.data import FOOTAGE
+from iprnn_tf.data import DRAWN, FOOTAGE
 from iprnn_tf.models import IPRNN
 from programs import command_line
 from programs.commands import command
@@ -82,7 +82,8 @@ def _measure_speed(values: flags.FlagValues) -> str:
 
 
 def _define_flags(values: flags.FlagValues) -> None:
-    flags.DEFINE_enum("config", "paper", list(CONFIGS), "Size of the model.", flag_values=values)
+    drawn = [name for name, config in CONFIGS.items() if config.dataset in DRAWN]  # Need no files.
+    flags.DEFINE_enum("config", "paper", drawn, "Size of the model.", flag_values=values)
     flags.DEFINE_integer(
         "batch_size", None, "By default the configuration's.", lower_bound=1, flag_values=values
     )

@@ -135,9 +135,9 @@ class TrainingState(keras.callbacks.Callback):
         with new_folder(self.path / f"{epochs:08d}") as folder:
             for index, part in enumerate(_parts(arrays)):
                 np.savez(folder / f"{index:03d}.npz", **part)
+        self._epochs, self._last = epochs, None  # Whatever interrupts what follows.
         for path in older:
             shutil.rmtree(path, ignore_errors=True)  # What a kill left may be gone by now.
-        self._epochs, self._last = epochs, None
         return epochs
 
     def restore(self, model: keras.Model) -> int:

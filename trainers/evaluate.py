@@ -33,7 +33,7 @@ from programs import command_line
 from programs.commands import command, export
 from programs.console import console
 from trainers import results, sources
-from trainers.config import TrainingConfig, check_data_settings
+from trainers.config import DATA_SETTINGS, TrainingConfig, check_data_settings
 from trainers.footage import with_footage
 from trainers.recipes import protocol_lengths
 from trainers.run_directory import config_of
@@ -48,7 +48,17 @@ _SETTINGS = (  # Of the run's, that may be replaced.
     "window_stride",
     "data_dir",
     "fps",
+    "source_fps",
     "skip_bad_files",
+)
+_OF_A_FILE = ("context_frames", "horizon")  # The settings that go with --data_file.
+_IN_NAMES = (  # Of files, beside data set, split and protocol: what else changes the results.
+    *_OF_A_FILE,
+    "window_stride",
+    "data_dir",
+    "fps",
+    "source_fps",
+    "sequences",
 )
 
 
@@ -61,6 +71,7 @@ def main(arguments: Sequence[str]) -> None:
         raise ValueError(
             f"--ssim_modes are among {', '.join(SSIM_MODES)}. Received: {', '.join(unknown)}."
         )
+    _check_data_file(values)
     output = Path(values.output or _default_output(values, source))
     command_line.check_file(output)
     model = load_model(source)
@@ -76,7 +87,7 @@ def main(arguments: Sequence[str]) -> None:
         values.batch_size,
         config.error_protocol,
     )
-    evaluation.write(output)
+    evaluation.write(output, model=source, settings=_measured(values, config))
     console.conclude(evaluation, output, _next_command(config, source))
 
 
@@ -108,6 +119,17 @@ def _define_flags(values: flags.FlagValues) -> None:
     )
 
 
+def _check_data_file(values: flags.FlagValues) -> None:
+    """Refuses settings of a data set beside a file: they would change nothing."""
+    others = [name for name in ("split", *_SETTINGS) if name not in _OF_A_FILE]
+    given = [f"--{name}" for name in others if values[name].present]
+    if values.data_file is not None and given:
+        raise ValueError(
+            "--data_file names all there is to measure on. Received: --data_file with "
+            f"{', '.join(given)}. Leave that out: only --{' and --'.join(_OF_A_FILE)} go with it."
+        )
+
+
 def _config(values: flags.FlagValues, source: str, model: VideoPredictor) -> TrainingConfig:
     """What the model was trained on, or the paper's 10 to 10 where nothing tells, and the flags."""
     trained = config_of(source) or TrainingConfig()
@@ -119,7 +141,7 @@ def _config(values: flags.FlagValues, source: str, model: VideoPredictor) -> Tra
         protocols = DATASETS[dataset].protocols
         known = trained.protocol in protocols
         changes["protocol"] = trained.protocol if known else protocols[0]
-        changes["data_dir"] = ""
+        changes["data_dir"], changes["source_fps"] = "", 0.0
         changes["fps"] = (dataset in FOOTAGE and FOOTAGE[dataset].fps) or trained.fps
     if values.protocol or dataset != trained.dataset:
         changes["window_stride"] = 0
@@ -127,18 +149,23 @@ def _config(values: flags.FlagValues, source: str, model: VideoPredictor) -> Tra
     config = dataclasses.replace(trained, **changes)
     if values.data_file is not None:
         return config
-    return with_footage(config, config.cut().suited_to_model(model.image_shape, model.value_range))
+    cut = config.cut().suited_to_model(model.image_shape, model.value_range)
+    return with_footage(dataclasses.replace(config, channels=cut.channels or 0), cut)
+
+
+def _measured(values: flags.FlagValues, config: TrainingConfig) -> dict[str, Any]:
+    """Which sequences are measured on, as the settings that choose them."""
+    if values.data_file is not None:
+        lengths = {name: getattr(config, name) for name in _OF_A_FILE}
+        return {"data_file": values.data_file, **lengths}
+    settings = {name: getattr(config, name) for name in (*DATA_SETTINGS, "horizon")}
+    return {"split": values.split, **settings}
 
 
 def _frames(values: flags.FlagValues, config: TrainingConfig) -> tuple[tf.data.Dataset, str]:
     if values.data_file is None:
         frames = config.build_dataset().frames(values.split)
         return frames, f"{config.dataset} ({config.protocol}), {values.split} split"
-    if values.protocol or values["split"].present:
-        raise ValueError(
-            "--data_file names all there is to measure on. Received: --data_file with --split or "
-            "--protocol. Leave them out."
-        )
     frames = load_toronto_test_set(values.data_file)
     available, needed = frames.element_spec.shape[0], config.context_frames + config.horizon
     if needed > available:
@@ -162,8 +189,14 @@ def _default_output(values: flags.FlagValues, source: str) -> Path:
     if is_preset(source):  # Maybe inside the package, or no path at all.
         folder = Path("runs") / "presets" / model.name.partition("#")[0].removesuffix(".zip")
     data = Path(values.data_file).stem if values.data_file else values.split
-    name = "-".join(filter(None, ["evaluation", values.dataset, data, values.protocol])) + ".json"
-    return folder / name
+    parts = ["evaluation", values.dataset, data, values.protocol]
+    parts += [_part(name, values[name].value) for name in _IN_NAMES if values[name].present]
+    return folder / f"{'-'.join(filter(None, parts))}.json"
+
+
+def _part(name: str, value: Any) -> str:
+    """A setting in the name of a file; of a folder only its own name."""
+    return f"{name}_{Path(value).resolve().name if name == 'data_dir' else value}"
 
 
 if __name__ == "__main__":

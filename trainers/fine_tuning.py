@@ -10,6 +10,7 @@ import keras
 from iprnn_tf.cells import CELLS
 from iprnn_tf.data import FOOTAGE
 from iprnn_tf.models import IPRNN, VideoPredictor, load_model
+from iprnn_tf.visualization import DRAWABLE_CHANNELS
 from trainers.config import TrainingConfig
 from trainers.footage import is_prepared
 from trainers.training_settings import NORMALIZATIONS
@@ -30,8 +31,9 @@ def settings_of(source: str, dataset: str, data_dir: str) -> dict[str, Any]:
     """
     pretrained = load_model(source)
     settings = _architecture(pretrained)
-    if dataset in FOOTAGE and not is_prepared(data_dir):
-        settings["channels"] = pretrained.image_shape[-1]
+    channels = pretrained.image_shape[-1]
+    if dataset in FOOTAGE and not is_prepared(data_dir) and channels in DRAWABLE_CHANNELS:
+        settings["channels"] = channels
     return settings
 
 

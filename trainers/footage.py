@@ -37,7 +37,10 @@ class FootageSettings:
         0, "1 for grey, 3 for colour; 0 for the videos' own.", choices=(0, 1, 3)
     )
     fps: float = setting(
-        0.0, "Frames a second to take, by time stamps; 0 for all.", minimum=0.0, maximum=1000.0
+        0.0,
+        "Frames a second to take, by time stamps; 0 for all, or as usual with this data set.",
+        minimum=0.0,
+        maximum=1000.0,
     )
     source_fps: float = setting(
         0.0, "Frames a second of videos without time stamps.", minimum=0.0, maximum=100000.0

@@ -7,12 +7,11 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 from keras import ops
 
-from iprnn_tf.metrics import FrameMetric, standard_metrics
+from iprnn_tf.metrics import SSIM_MODES, FrameMetric, standard_metrics
 from programs.media import Forecast
 from trainers.results import Row
 
 BASELINES = ("CopyLastFrame", "BlackFrames")
-SSIM_SIDE = 7  # Smaller frames have no structural similarity.
 
 
 class LeadTimeErrors:
@@ -76,8 +75,8 @@ class LeadTimeErrors:
             self._measure(name, targets, frames)
 
     def _start(self, forecast: Forecast) -> None:
-        fits = min(forecast.context.shape[1:3]) >= SSIM_SIDE
-        self._metrics = standard_metrics(self._horizon, ["skimage"] if fits else [])
+        modes = ["skimage"] if SSIM_MODES["skimage"].fits(forecast.context.shape[1:]) else []
+        self._metrics = standard_metrics(self._horizon, modes)
         shape = (len(self._metrics), self._horizon)
         self._totals = {name: np.zeros(shape) for name in (self._name, *BASELINES)}
 

@@ -64,7 +64,9 @@ def main(arguments: Sequence[str]) -> None:
     check_drawable(values.output, model.image_shape[-1])
     trained = config_of(source) or TrainingConfig()
     schedule = _schedule(values, trained, model)
-    cut = _fitted(_at_trained_rate(cut, trained, videos), model)
+    if values.fps is None:
+        cut = _at_trained_rate(cut, trained, videos)
+    cut = _fitted(cut, model)
     forecaster, errors = Forecaster(model, schedule), LeadTimeErrors(_name(model), schedule.horizon)
     forecasts = itertools.islice(_forecasts(forecaster, videos, cut), values.forecasts)
     write_forecasts(
@@ -130,10 +132,11 @@ def _fitted(cut: Cut, model: VideoPredictor) -> Cut:
 
 
 def _at_trained_rate(cut: Cut, trained: TrainingConfig, videos: list[Video]) -> Cut:
-    """Takes frames as often as in training, where that is known and the input has time stamps."""
+    """Takes frames as often as in training, where that is known, and when each was recorded."""
     footage = FOOTAGE.get(trained.dataset)
     fps = trained.fps or (footage and footage.recorded_fps)
-    if cut.fps or not fps or next(videos[0].frames()).seconds is None:
+    has_time = cut.source_fps or next(videos[0].frames()).seconds is not None
+    if not fps or not has_time:
         return cut
     console.say(f"Frames are taken {fps:g} times a second, as in training (--fps).")
     return dataclasses.replace(cut, fps=fps)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import tempfile
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from absl import flags
 from iprnn_tf.data import DATASETS, FOOTAGE
 from iprnn_tf.metrics import SSIM_MODES, SquaredError
 from iprnn_tf.models import VideoPredictor, load_model
-from iprnn_tf.presets import METADATA, load_preset, pack, save_preset
+from iprnn_tf.presets import METADATA, load_preset, pack, save_preset, zip_beside
 from programs import command_line
 from programs.commands import command
 from programs.console import console
@@ -43,7 +44,7 @@ def main(arguments: Sequence[str]) -> None:
             f"--model={values.model} --output={values.output}. Give both."
         )
     run, output = RunDirectory(Path(values.model)), Path(values.output).resolve()
-    _check_free(output)
+    _check_free(output, values.zip)
     command_line.check_folder(output)
     config = run.read_config()
     training = _training(run, config)
@@ -96,12 +97,27 @@ def _protocols(config: TrainingConfig) -> Sequence[str]:
     return DATASETS[config.dataset].protocols
 
 
-def _check_free(output: Path) -> None:
+def _check_free(output: Path, with_zip: bool) -> None:
     if output.is_dir() and any(output.iterdir()) and not (output / METADATA).exists():
         raise ValueError(
             "--output must be a new or empty folder, or a preset to replace. "
             f"Received: {output}, which holds something else. Choose another."
         )
+    packed = zip_beside(output)
+    if with_zip and packed.exists() and not _is_packed(packed):
+        raise ValueError(
+            "--zip writes a new .zip file beside --output, or replaces that of a preset. "
+            f"Received: {packed}, which is something else. Choose another --output, or move that."
+        )
+
+
+def _is_packed(file: Path) -> bool:
+    """Whether this is the `.zip` file of a preset."""
+    try:
+        with zipfile.ZipFile(file) as archive:
+            return METADATA in archive.namelist()
+    except (OSError, zipfile.BadZipFile):
+        return False
 
 
 def _training(run: RunDirectory, config: TrainingConfig) -> dict[str, Any]:

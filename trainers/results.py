@@ -15,7 +15,7 @@ from iprnn_tf.data.video_protocols import DIGITS, VideoProtocol
 from iprnn_tf.data.windows import evaluation_batches
 from iprnn_tf.files import write_json
 from iprnn_tf.losses import FrameError
-from iprnn_tf.metrics import FrameMetric, standard_metrics
+from iprnn_tf.metrics import SSIM_MODES, FrameMetric, standard_metrics
 from iprnn_tf.models import BlackFrames, CopyLastFrame, NextFrames, VideoPredictor
 from iprnn_tf.visualization import error_curve, save_png
 from programs.provenance import provenance
@@ -48,6 +48,11 @@ class Evaluation:
     rows: dict[str, Row]
     protocol: VideoProtocol = DIGITS
 
+    @property
+    def counted(self) -> str:
+        """What errors are listed by; where every frame is the next one, it isn't lead time."""
+        return "predicted frame" if self.protocol.next_frame else "lead time"
+
     def __str__(self) -> str:
         own, row = next(iter(self.rows.items()))
         given = (
@@ -59,7 +64,7 @@ class Evaluation:
         return (
             f"{self.data}: {self.sequences:,} sequences, {given} given, "
             f"predictions clipped to [0, 1]{clipped}.\n\n{table(self.rows)}\n\n"
-            f"{own} per lead time:\n\n{lead_time_table(row)}"
+            f"{own} per {self.counted}:\n\n{lead_time_table(row, self.counted)}"
         )
 
     def as_dict(self) -> dict[str, Any]:
@@ -85,9 +90,10 @@ class Evaluation:
     def draw(self, path: Path) -> None:
         """Draws the squared error over lead time, beside the baselines that are of its size."""
         curves = {name: row["mse"]["per_lead_time"] for name, row in self.rows.items()}
-        reach = _FAR * max(self.rows[name]["mse"]["mean"] for name in list(self.rows)[:2])
+        reach = _FAR * max(max(curve) for curve in list(curves.values())[:2])
         curves = {name: curve for name, curve in curves.items() if max(curve) <= reach}
-        save_png(path, error_curve(curves, self.data, "squared error per frame, over lead time"))
+        error = f"squared error per frame, over {self.counted}"
+        save_png(path, error_curve(curves, self.data, error, f"{self.counted} (frames)"))
 
 
 def batch_size_for(frame_shape: Iterable[int]) -> int:
@@ -114,7 +120,8 @@ def evaluate(
         frames: windows of uint8 or uint16 frames `(T + K, H, W, C)`, of known number.
         data: which sequences these are, for people.
         context_frames: T.
-        ssim_modes: names in `iprnn_tf.metrics.SSIM_MODES`.
+        ssim_modes: names in `iprnn_tf.metrics.SSIM_MODES`; those whose window is larger than a
+            frame are left out.
         batch_size: sequences at once; by default as many as `batch_size_for` says.
         protocol: how errors are counted.
     """
@@ -130,9 +137,10 @@ def evaluate(
         horizon = context_frames + horizon - 1
         batches = batches.map(_next_frames)
         predictors = {name: NextFrames(model, horizon) for name, model in predictors.items()}
+    modes = [mode for mode in ssim_modes if SSIM_MODES[mode].fits(frame_shape)]
     rows = {}
     for name, model in predictors.items():
-        metrics = standard_metrics(horizon, ssim_modes, protocol.clip)
+        metrics = standard_metrics(horizon, modes, protocol.clip)
         rows[name] = measure(model, batches, metrics, name)
         if protocol.per_pixel:
             rows[name] = {**_per_pixel(rows[name], frame_shape), **rows[name]}
@@ -189,14 +197,14 @@ def table(rows: dict[str, Row]) -> str:
     return aligned([["", *metrics], *cells])
 
 
-def lead_time_table(row: Row) -> str:
-    """Returns each metric of one predictor per lead time as aligned text."""
+def lead_time_table(row: Row, counted: str = "lead time") -> str:
+    """Returns each metric of one predictor per lead time, or what is counted, as aligned text."""
     horizon = len(next(iter(row.values()))["per_lead_time"])
     cells = [
         [metric, *(_format(metric, value) for value in result["per_lead_time"])]
         for metric, result in row.items()
     ]
-    return aligned([["lead time", *(str(k) for k in range(1, horizon + 1))], *cells])
+    return aligned([[counted, *(str(k) for k in range(1, horizon + 1))], *cells])
 
 
 def _format(metric: str, value: float) -> str:

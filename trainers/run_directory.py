@@ -50,6 +50,11 @@ class RunDirectory:
         """Predictions of test sequences."""
         return self.path / "predictions.gif"
 
+    @property
+    def results(self) -> list[Path]:
+        """What a finished run is for; frames that can't be drawn have no animation."""
+        return [self.model_file, self.metrics_file, self.animation_file, self.curve_file]
+
     def create(self, config: TrainingConfig) -> None:
         """Makes the folder and writes how the run is made.
 

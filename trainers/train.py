@@ -28,6 +28,7 @@ from iprnn_tf.data import FOOTAGE, VideoWindows
 from iprnn_tf.data.digits import SPLITS
 from iprnn_tf.data.prepared import summary
 from iprnn_tf.models import VideoPredictor
+from iprnn_tf.visualization import DRAWABLE_CHANNELS
 from programs import command_line
 from programs.commands import command
 from programs.console import console
@@ -185,7 +186,7 @@ def train(config: TrainingConfig, run: RunDirectory) -> Training:
     callbacks = [
         StopOnNonFiniteLoss(),
         TrainingProgress(config.steps, step),
-        _filmstrips(config, run),  # Before the averaged weights go.
+        *_filmstrips(config, run),  # Before the averaged weights go.
         best_model,
         curves,
         state,
@@ -239,9 +240,11 @@ def _validation_epochs(config: TrainingConfig) -> list[int]:
     return [*every, config.epochs]
 
 
-def _filmstrips(config: TrainingConfig, run: RunDirectory) -> Filmstrips:
+def _filmstrips(config: TrainingConfig, run: RunDirectory) -> list[Filmstrips]:
     context, targets = examples(config, "validation", 2)
-    return Filmstrips(run.path / "filmstrips", context, targets)
+    if context.shape[-1] not in DRAWABLE_CHANNELS:
+        return []
+    return [Filmstrips(run.path / "filmstrips", context, targets)]
 
 
 def _how_to_go_on(run: RunDirectory) -> str:

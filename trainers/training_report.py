@@ -11,7 +11,7 @@ from iprnn_tf.data import FOOTAGE
 from iprnn_tf.data.prepared import PreparedVideo
 from iprnn_tf.data.windows import evaluation_batches
 from iprnn_tf.models import VideoPredictor, load_model
-from iprnn_tf.visualization import animation, save_gif
+from iprnn_tf.visualization import DRAWABLE_CHANNELS, animation, save_gif
 from programs.commands import command, export, tensorboard
 from programs.console import console
 from trainers import results
@@ -55,7 +55,8 @@ def report(config: TrainingConfig, run: RunDirectory, training: Training) -> Non
         },
     )
     evaluation.draw(run.curve_file)
-    _save_animation(model, config, run)
+    if model.image_shape[-1] in DRAWABLE_CHANNELS:
+        _save_animation(model, config, run)
     if training.best_step == 0:
         console.say("\nNo validation was better than that of the pretrained model, which is kept.")
     if results.is_beaten(evaluation.rows):
@@ -68,7 +69,7 @@ def report(config: TrainingConfig, run: RunDirectory, training: Training) -> Non
         tensorboard(run.path),
         _next_command(config, run),
         export(run.path),
-        contents="model.keras, metrics.json, predictions.gif, error.png",
+        contents=", ".join(file.name for file in run.results if file.exists()),
     )
 
 

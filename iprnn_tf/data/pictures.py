@@ -25,6 +25,7 @@ ERRORS = (
     struct.error,
     Image.DecompressionBombError,
 )
+KITTI_TIMES = "timestamps.txt"
 _GREY_MODES = ("1", "L", "LA")
 _UNTOLD_DURATION = 100  # Milliseconds for which browsers show a GIF's frame of duration 0.
 _GIF_TRAILER = b";"
@@ -52,7 +53,8 @@ def open_pictures(folder: Path, names: Sequence[str], name: str) -> Video:
         name: of the recording.
     """
     files = [folder / name for name in sorted(names, key=in_natural_order)]
-    return Video(name, functools.partial(_read_folder, folder, files), files)
+    times = [folder.parent / KITTI_TIMES] if _has_kitti_times(folder) else []
+    return Video(name, functools.partial(_read_folder, folder, files), [*files, *times])
 
 
 def open_animation(path: Path, name: str) -> list[Video]:
@@ -123,10 +125,14 @@ def _read_folder(folder: Path, files: Sequence[Path]) -> Iterator[Frame]:
         yield Frame(pixels, seconds)
 
 
+def _has_kitti_times(folder: Path) -> bool:
+    return folder.name == "data" and (folder.parent / KITTI_TIMES).is_file()
+
+
 def _kitti_times(folder: Path, count: int) -> list[float] | list[None]:
-    file = folder.parent / "timestamps.txt"
-    if folder.name != "data" or not file.is_file():
+    if not _has_kitti_times(folder):
         return [None] * count
+    file = folder.parent / KITTI_TIMES
     try:
         lines = filter(None, map(str.strip, file.read_text().splitlines()))
         times = [np.datetime64(line, "ns") for line in lines]

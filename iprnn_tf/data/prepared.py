@@ -135,8 +135,7 @@ class VideoWindows:
         seed: of the order of the training windows.
 
     Raises:
-        ValueError: if there is no prepared video, the protocol is unknown, or a split has no
-            window of this length.
+        ValueError: if there is no prepared video, or an argument is out of range.
     """
 
     protocols = tuple(VIDEO_PROTOCOLS)
@@ -149,6 +148,7 @@ class VideoWindows:
         window_stride: int = 0,
         seed: int = 0,
     ) -> None:
+        _check_lengths(num_frames, window_stride)
         self.prepared = PreparedVideo.read(data_dir)
         self.protocol = _protocol(protocol)
         self.image_shape = self.prepared.records.shape
@@ -168,7 +168,7 @@ class VideoWindows:
             start: index of the first window; an interrupted run goes on from there.
 
         Raises:
-            ValueError: if the split has no window.
+            ValueError: if the split has no window of this length.
         """
         check_split(split)
         count = self.num_windows(split)
@@ -218,6 +218,19 @@ class VideoWindows:
     def _stride(self, split: str) -> int:
         stride = self.protocol.train_stride if split == "train" else self.protocol.test_stride
         return self.window_stride or stride or self.num_frames
+
+
+def _check_lengths(num_frames: int, window_stride: int) -> None:
+    if num_frames < 2:
+        raise ValueError(
+            "A window needs a frame to see and one to predict. "
+            f"Received: num_frames={num_frames}. Most papers use 20."
+        )
+    if window_stride < 0:
+        raise ValueError(
+            "Windows begin one frame apart or more. "
+            f"Received: window_stride={window_stride}. Leave it out for the protocol's."
+        )
 
 
 def _protocol(name: str) -> VideoProtocol:

@@ -71,20 +71,20 @@ def _timed(frames: Iterable[Frame], source_fps: float | None) -> Iterator[tuple[
         if (seconds is None) != (start is None):
             raise ValueError(
                 "Either all frames of a video have time stamps or none. Received: both, at frame "
-                f"{index}. Leave --fps out, or convert the video."
+                f"{index}. Take all frames, --fps=0, or convert the video."
             )
         told = seconds is None or start is None
         time = _told(index, source_fps) if told else seconds - start  # type: ignore[operator]
         if time <= latest:
             raise ValueError(
                 "The time stamps of a video must grow. Received: "
-                f"{time} s after {latest} s, at frame {index}. Leave --fps out."
+                f"{time} s after {latest} s, at frame {index}. Take all frames, --fps=0."
             )
         if index and time - latest > _LONGEST_FRAME:
             raise ValueError(
                 "No frame of a video lasts longer than ten minutes. Received: time stamps of "
                 f"{latest:.3f} s and then {time:.3f} s, at frame {index}: a clock was set. "
-                "Leave --fps out, or cut the video there."
+                "Take all frames, --fps=0, or cut the video there."
             )
         latest = time
         yield time, pixels
@@ -95,7 +95,7 @@ def _told(index: int, source_fps: float | None) -> float:
         raise ValueError(
             "Frames can be taken at a rate only if it is known when they were recorded. "
             "Received: a source without time stamps. Say its frames per second with "
-            "--source_fps, or leave --fps out."
+            "--source_fps, or take all frames, --fps=0."
         )
     return index / source_fps
 

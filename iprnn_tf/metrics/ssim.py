@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -28,6 +29,10 @@ class SSIMMode:
     data_range: float = 1.0
     sample_covariance: bool = False
     levels: int = 0
+
+    def fits(self, frame_shape: Sequence[int | None]) -> bool:
+        """Whether frames `(H, W, C)` are as large as the window; a side that is open may be."""
+        return all(side is None or side >= len(self.window) for side in frame_shape[:2])
 
 
 def _gaussian(size: int, sigma: float) -> tuple[float, ...]:
@@ -118,7 +123,7 @@ def _window_means(maps: Tensor, mode: SSIMMode) -> Tensor:
     # Sums of shifted maps: accelerators round the inputs of convolutions and matrix products to
     # ten bits by default, and a variance is a small difference of large numbers.
     reach = len(mode.window) - 1
-    if any(side is not None and side <= reach for side in maps.shape[2:4]):
+    if not mode.fits(maps.shape[2:]):
         raise ValueError(
             f"Frames must be at least as large as the SSIM window, {reach + 1}x{reach + 1}. "
             f"Received: (H, W) = {tuple(maps.shape[2:4])}. Use larger frames or a 7x7 mode."

@@ -9,6 +9,7 @@ import numpy as np
 
 Picture = np.ndarray
 HEIGHT, WIDTH = -3, -2  # Axes of a picture.
+DRAWABLE_CHANNELS = (1, 3)  # Grey and RGB.
 GAP, WIDE_GAP = 2, 10
 WHITE = 255
 INK = "#323232"
@@ -35,7 +36,7 @@ def checked(context: Any, targets: Any, predictions: Any, axes: str) -> list[Any
     time = axes.index("T")
     future = shapes["predictions"]
     alike = {shape[:time] + shape[time + 1 :] for shape in (shapes["context"], future)}
-    fine = len(future) == len(axes) and future[-1] in (1, 3) and len(alike) == 1
+    fine = len(future) == len(axes) and future[-1] in DRAWABLE_CHANNELS and len(alike) == 1
     fine = fine and shapes.get("targets", future) == future and 0 not in shapes["context"] + future
     if not fine or any("int" in name and name != "uint8" for name in types):
         raise ValueError(
