@@ -3,8 +3,8 @@
 `export.tflite` runs `python -m export.converter FOLDER`, on a folder of
 
     saved_model/       with the signatures `forecast`, `prime` and `step`, or the last two
-    request.json       `precision`, and `metadata` to put into the file
-    calibration.npz    for int8: arrays `signature/argument`, one sample along the first axis
+    request.json       `precision`, `batch_size`, and `metadata` to put into the file
+    calibration.npz    for int8: arrays `signature/argument`, sequences along the first axis
 
 and finds `model.tflite` in it.
 """
@@ -45,15 +45,17 @@ def convert(folder: Path) -> None:
         converter.target_spec.supported_types = [tf.float16]
     if precision == "int8":
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-        converter.representative_dataset = lambda: samples(folder / CALIBRATION)
+        converter.representative_dataset = lambda: samples(
+            folder / CALIBRATION, request["batch_size"] or 1
+        )
     model = flatbuffer_utils.read_model_from_bytearray(bytearray(converter.convert()))
     check_operations(model)
     add_metadata(model, DESCRIPTION, request["metadata"])
     (folder / RESULT).write_bytes(flatbuffer_utils.convert_object_to_bytearray(model))
 
 
-def samples(file: Path) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
-    """Yields one sample of one signature after the other."""
+def samples(file: Path, batch_size: int) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
+    """Yields one batch of one signature after the other; the last begins anew where it is short."""
     arrays = np.load(file)
     for signature in sorted({name.partition("/")[0] for name in arrays.files}):
         inputs = {
@@ -61,8 +63,10 @@ def samples(file: Path) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
             for name in arrays.files
             if name.startswith(f"{signature}/")
         }
-        for index in range(len(next(iter(inputs.values())))):
-            yield signature, {name: array[index : index + 1] for name, array in inputs.items()}
+        for start in range(0, len(next(iter(inputs.values()))), batch_size):
+            batch = range(start, start + batch_size)
+            taken = {name: x.take(batch, axis=0, mode="wrap") for name, x in inputs.items()}
+            yield signature, taken
 
 
 def check_operations(model: Any) -> None:

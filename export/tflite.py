@@ -113,6 +113,7 @@ def _prepare(
     }
     request = {
         "precision": precision,
+        "batch_size": signatures.batch_size,
         "signatures": sorted(functions),
         "metadata": json.dumps(description),
     }

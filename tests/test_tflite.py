@@ -227,14 +227,26 @@ def test_a_graph_with_foreign_operations_is_refused():
         converter.check_operations(SimpleNamespace(operatorCodes=[own, foreign]))
 
 
-def test_calibration_gives_one_sample_of_one_signature_after_the_other(tmp_path):
+def test_calibration_gives_one_batch_of_one_signature_after_the_other(tmp_path):
     arrays = {"step/frame": np.arange(2), "step/state_0": np.arange(2) + 5, "prime/x": np.arange(1)}
     np.savez(tmp_path / "calibration.npz", **arrays)
-    assert [*converter.samples(tmp_path / "calibration.npz")] == [
+    assert [*converter.samples(tmp_path / "calibration.npz", batch_size=1)] == [
         ("prime", {"x": [0]}),
         ("step", {"frame": [0], "state_0": [5]}),
         ("step", {"frame": [1], "state_0": [6]}),
     ]
+    [(_, [alone]), (_, [frames, states])] = [
+        (name, [x.tolist() for x in inputs.values()])
+        for name, inputs in converter.samples(tmp_path / "calibration.npz", batch_size=3)
+    ]
+    assert (alone, frames, states) == ([0, 0, 0], [0, 1, 0], [5, 6, 5])
+
+
+@pytest.mark.slow
+def test_integers_in_batches_are_calibrated_in_batches(wide_source, tmp_path):
+    save_tflite(wide_source, tmp_path / "x.tflite", "int8", batch_size=3).check()
+    artifact = open_artifact(tmp_path / "x.tflite")
+    assert artifact.description["batch_size"] == 3
 
 
 @pytest.mark.parametrize("count", [3, parity.CALIBRATED])
