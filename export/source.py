@@ -103,11 +103,12 @@ class Source:
             count: at most so many.
             file: `.npy` of sequences `(N, T + K or more, H, W, C)`, uint8 or float in [0, 1], of
                 which the first are for validation and the last for the test; by default the
-                video that the model was trained on, where it is still there and long enough;
-                else drawn, as it was trained on them, or moving digits.
+                video that the model was trained on, where it is still there; else drawn, as it
+                was trained on them, or moving digits.
 
         Raises:
-            ValueError: if the file can't be read, or doesn't fit the model.
+            ValueError: if the file can't be read, or doesn't fit the model; or if the video that
+                is there has no window of this length.
         """
         length = (self.context_frames or PAPER_CONTEXT) + self.model.horizon
         if file is not None:
@@ -119,12 +120,18 @@ class Source:
         return np.repeat(frames[:, :, : height or 64, : width or 64], repeats, axis=-1)
 
     def _footage(self, length: int, split: str) -> VideoWindows | None:
-        """The prepared video that the model was trained on, unless it is gone or too short."""
+        """The prepared video that the model was trained on, unless it is gone."""
         folder = self.settings.get("data_dir")
         if not folder or not (Path(folder) / INDEX).is_file():
             return None
         windows = VideoWindows(folder, num_frames=length)
-        return windows if windows.num_windows(split) else None
+        if not windows.num_windows(split):
+            raise ValueError(
+                f"Sequences to compare on have {length} frames, context and horizon together. "
+                f"Received: none in the {split} videos that the model was trained on ({folder}). "
+                "Give --data with such sequences, or a shorter --horizon."
+            )
+        return windows
 
     def _drawn(self, length: int) -> DrawnSequences:
         """The drawn data set that the model was trained on, or moving digits, on its canvas."""

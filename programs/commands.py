@@ -9,6 +9,8 @@ from pathlib import Path
 
 from absl import flags
 
+from iprnn_tf.visualization import DRAWABLE_CHANNELS
+
 SERVED = Path("serving/models/iprnn")  # What export/serving/docker-compose.yml serves.
 
 
@@ -39,6 +41,12 @@ def look_further(program: str, values: flags.FlagValues, horizon: int, **changes
     output = Path(values.output)
     beside = output.with_stem(f"{output.stem}_further")
     return again(program, values, horizon=2 * horizon, output=beside, **changes)
+
+
+def predict(model: object, channels: int) -> str:
+    """Returns the command that predicts a clip, and draws it where so many channels can be."""
+    suffix = "gif" if channels in DRAWABLE_CHANNELS else "npy"
+    return command("trainers.predict", model=model, input="CLIP", output=f"prediction.{suffix}")
 
 
 def export(model: object) -> str:

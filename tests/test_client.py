@@ -215,6 +215,9 @@ def test_what_cannot_be_drawn_is_said_before_anything_is_asked(tmp_path, monkeyp
     flags = [f"--input={tmp_path / 'array.npy'}", f"--output={tmp_path / 'p.gif'}"]
     with pytest.raises(ValueError, match=r"1 or 3 channels.*a model of 2"):
         client.main(flags)
+    monkeypatch.setattr(client, "_forecast", lambda one, context, values: context)
+    client.main([flags[0], f"--output={tmp_path / 'p.npy'}"])
+    assert np.load(tmp_path / "p.npy").shape == (1, 3, 16, 24, 2)
 
 
 def test_a_clip_that_is_too_short_or_of_another_size_is_said_to_be_so(served, tmp_path):

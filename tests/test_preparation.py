@@ -29,6 +29,10 @@ def bad(name, after=2):
     return Video(name, frames)
 
 
+def interrupted(*arguments):
+    raise KeyboardInterrupt
+
+
 def run(videos, folder, **settings):
     return Preparation(videos, Cut(), split_by_file, folder, **settings)
 
@@ -200,6 +204,15 @@ def test_skipped_files_are_tried_again_without_the_flag(tmp_path):
     run([video("a", NOISE[0]), bad("b")], tmp_path, skip_bad_files=True).run()
     with pytest.raises(ValueError, match="b is damaged"):
         run([video("a", NOISE[0]), bad("b")], tmp_path).run()
+
+
+def test_the_index_stays_while_what_is_bad_is_tried_again(tmp_path, monkeypatch):
+    videos = [video("a", NOISE[0]), bad("b")]
+    run(videos, tmp_path, skip_bad_files=True).run()
+    monkeypatch.setattr("iprnn_tf.data.preparation._index", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run(videos, tmp_path, skip_bad_files=True).run()
+    assert PreparedVideo.read(tmp_path).skipped.keys() == {"b"}
 
 
 def test_skipped_files_are_tried_again_though_they_are_the_same(tmp_path):

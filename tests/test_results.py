@@ -72,12 +72,13 @@ def test_the_model_is_drawn_however_its_error_lies_over_time(tmp_path, monkeypat
     assert drawn == [["IPRNN", "CopyLastFrame"]]
 
 
-def test_frames_smaller_than_the_window_of_an_ssim_are_measured_without_it():
+def test_frames_smaller_than_the_window_of_an_ssim_are_measured_without_it(capsys):
     frames = tf.data.Dataset.from_tensors(np.zeros((4, 8, 10, 1), np.uint8))
     evaluation = results.evaluate(
         BlackFrames((8, 10, 1), 2), frames, "small", 2, ["skimage", "gaussian"]
     )
     assert list(evaluation.rows["BlackFrames"]) == ["mse", "mae", "psnr", "ssim_skimage"]
+    assert "ssim_gaussian is left out: its window is larger" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(("own", "copying", "beaten"), [(3.0, 2.0, True), (1.0, 2.0, False)])

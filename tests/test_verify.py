@@ -2,7 +2,6 @@
 
 import dataclasses
 import sys
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,10 +9,10 @@ import tensorflow as tf
 from prepared_videos import prepare
 from tiny_models import HORIZON, IMAGE_SHAPE, TIME, contexts, tiny, write_run
 
-from export import parity, verify
+from export import onnx, parity, saved_model, tflite, verify
 from export.artifacts import Artifact
 from export.parity import LIMITS, Limits
-from export.source import Source, verification
+from export.source import Source
 from iprnn_tf.data import DRAWN
 from iprnn_tf.data.drawn import BLOCK, DrawnSequences
 from programs import command_line
@@ -216,21 +215,32 @@ def test_what_is_given_is_what_the_artefact_takes(tiny_model_run, tmp_path):
     assert Source.load(tiny_model_run).context_frames == TIME
 
 
-def test_where_the_video_is_too_short_for_the_horizon_sequences_are_drawn(tiny_source, tmp_path):
+def test_video_that_is_too_short_for_the_horizon_is_named(tiny_source, tmp_path):
     frames = np.full((70, *IMAGE_SHAPE), 102, np.uint8)
     folder = prepare(tmp_path, {"clip": frames}).folder  # 7 frames are held out for the test.
     source = dataclasses.replace(tiny_source, settings={"data_dir": str(folder)})
     np.testing.assert_allclose(source.sequences("test", 1), 0.4, atol=1e-6)
-    longer = tiny(horizon=5)
-    drawn = dataclasses.replace(source, model=longer).sequences("test", 1)
-    assert drawn.shape == (1, TIME + 5, *IMAGE_SHAPE)
-    assert drawn.min() == 0.0
+    longer = dataclasses.replace(source, model=tiny(horizon=5))
+    with pytest.raises(ValueError, match=r"have 8 frames.*none in the test videos.*Give --data"):
+        longer.sequences("test", 1)
 
 
-def test_the_next_command_compares_on_the_same_sequences():
-    given = SimpleNamespace(model="x", data="mine.npy")
-    command = verification(given, "y.tflite")
-    assert command.endswith("export.verify --artifact=y.tflite --model=x --data=mine.npy")
+@pytest.mark.parametrize(
+    ("program", "save", "output"),
+    [
+        (saved_model, "save_model", "y"),
+        (onnx, "save_onnx", "y"),
+        (tflite, "save_tflite", "y.tflite"),
+    ],
+)
+def test_the_next_command_compares_on_the_same_sequences(
+    tiny_model_run, tmp_path, monkeypatch, capsys, program, save, output
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(program, save, lambda *arguments: output)
+    program.main([f"--model={tiny_model_run}", f"--output={output}", "--data=mine.npy"])
+    verification = f"export.verify --artifact={output} --model={tiny_model_run} --data=mine.npy"
+    assert verification in capsys.readouterr().out
 
 
 class Grey(DrawnSequences):

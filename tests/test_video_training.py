@@ -148,7 +148,9 @@ def test_arrays_of_two_channels_are_trained_on_and_no_picture_is_drawn(tmp_path,
     arguments = ["--dataset=video", f"--data_dir={tmp_path / 'data'}", *TINY]
     train.main([*arguments, f"--output={tmp_path / 'run'}"])
     assert load_model(tmp_path / "run").image_shape == (18, 22, 2)
-    assert "(model.keras, metrics.json, error.png)" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "(model.keras, metrics.json, error.png)" in printed
+    assert "--input=CLIP --output=prediction.npy" in printed
     train.main([*arguments, f"--init_from={tmp_path / 'run'}", f"--output={tmp_path / 'tuned'}"])
     assert load_model(tmp_path / "tuned").image_shape == (18, 22, 2)
 
@@ -181,6 +183,8 @@ def test_a_model_is_measured_on_other_footage_cut_as_its_own(run, tmp_path):
     assert written["data"] == "caltech (paper), test split"
     assert written["sequences"] == 2  # 24 frames at 30 a second are 8 at 10, in windows of 7.
     assert len(written["results"]["IPRNN"]["mse"]["per_lead_time"]) == 4
+    with pytest.raises(ValueError, match=r"taken 10 times a second. Received: --fps=0"):
+        evaluate.main([*arguments, "--fps=0"])
 
 
 def test_kitti_is_prepared_and_trained_on(tmp_path, capsys):

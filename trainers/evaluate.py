@@ -30,7 +30,7 @@ from iprnn_tf.metrics import SSIM_MODES
 from iprnn_tf.models import VideoPredictor, load_model
 from iprnn_tf.presets import is_preset
 from programs import command_line
-from programs.commands import command, export
+from programs.commands import export, predict
 from programs.console import console
 from trainers import results, sources
 from trainers.config import DATA_SETTINGS, TrainingConfig, check_data_settings
@@ -52,14 +52,7 @@ _SETTINGS = (  # Of the run's, that may be replaced.
     "skip_bad_files",
 )
 _OF_A_FILE = ("context_frames", "horizon")  # The settings that go with --data_file.
-_IN_NAMES = (  # Of files, beside data set, split and protocol: what else changes the results.
-    *_OF_A_FILE,
-    "window_stride",
-    "data_dir",
-    "fps",
-    "source_fps",
-    "sequences",
-)
+_OTHERWISE_NAMED = ("dataset", "protocol", "skip_bad_files")  # In the names of files, or not.
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -88,7 +81,9 @@ def main(arguments: Sequence[str]) -> None:
         config.error_protocol,
     )
     evaluation.write(output, model=source, settings=_measured(values, config))
-    console.conclude(evaluation, output, _next_command(config, source))
+    real = config.dataset in FOOTAGE
+    following = predict(source, model.image_shape[-1]) if real else export(source)
+    console.conclude(evaluation, output, following)
 
 
 def _define_flags(values: flags.FlagValues) -> None:
@@ -150,7 +145,13 @@ def _config(values: flags.FlagValues, source: str, model: VideoPredictor) -> Tra
     if values.data_file is not None:
         return config
     cut = config.cut().suited_to_model(model.image_shape, model.value_range)
-    return with_footage(dataclasses.replace(config, channels=cut.channels or 0), cut)
+    config = with_footage(dataclasses.replace(config, channels=cut.channels or 0), cut)
+    if values.fps is not None and values.fps != config.fps:
+        raise ValueError(
+            f"Frames of this data are taken {config.fps:g} times a second. Received: "
+            f"--fps={values.fps:g}. Leave it out, or give the --data_dir of the videos themselves."
+        )
+    return config
 
 
 def _measured(values: flags.FlagValues, config: TrainingConfig) -> dict[str, Any]:
@@ -172,15 +173,9 @@ def _frames(values: flags.FlagValues, config: TrainingConfig) -> tuple[tf.data.D
         raise ValueError(
             f"A sequence must be as long as context and horizon together. Received: {available} "
             f"frames in {values.data_file}, {config.context_frames} + {config.horizon} needed. "
-            "Give fewer --context_frames, or a model of a shorter horizon."
+            "Give fewer --context_frames or a shorter --horizon."
         )
     return frames.map(lambda sequence: sequence[:needed]), str(values.data_file)
-
-
-def _next_command(config: TrainingConfig, source: str) -> str:
-    if config.dataset in FOOTAGE:
-        return command("trainers.predict", model=source, input="CLIP", output="prediction.gif")
-    return export(source)
 
 
 def _default_output(values: flags.FlagValues, source: str) -> Path:
@@ -190,7 +185,8 @@ def _default_output(values: flags.FlagValues, source: str) -> Path:
         folder = Path("runs") / "presets" / model.name.partition("#")[0].removesuffix(".zip")
     data = Path(values.data_file).stem if values.data_file else values.split
     parts = ["evaluation", values.dataset, data, values.protocol]
-    parts += [_part(name, values[name].value) for name in _IN_NAMES if values[name].present]
+    names = [name for name in (*_SETTINGS, "sequences") if name not in _OTHERWISE_NAMED]
+    parts += [_part(name, values[name].value) for name in names if values[name].present]
     return folder / f"{'-'.join(filter(None, parts))}.json"
 
 

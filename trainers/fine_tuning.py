@@ -9,8 +9,8 @@ import keras
 
 from iprnn_tf.cells import CELLS
 from iprnn_tf.data import FOOTAGE
+from iprnn_tf.data.shaping import CONVERTIBLE_CHANNELS
 from iprnn_tf.models import IPRNN, VideoPredictor, load_model
-from iprnn_tf.visualization import DRAWABLE_CHANNELS
 from trainers.config import TrainingConfig
 from trainers.footage import is_prepared
 from trainers.training_settings import NORMALIZATIONS
@@ -32,7 +32,7 @@ def settings_of(source: str, dataset: str, data_dir: str) -> dict[str, Any]:
     pretrained = load_model(source)
     settings = _architecture(pretrained)
     channels = pretrained.image_shape[-1]
-    if dataset in FOOTAGE and not is_prepared(data_dir) and channels in DRAWABLE_CHANNELS:
+    if dataset in FOOTAGE and not is_prepared(data_dir) and channels in CONVERTIBLE_CHANNELS:
         settings["channels"] = channels
     return settings
 
@@ -50,7 +50,7 @@ def start_from(source: str, model: IPRNN) -> None:
         raise ValueError(
             "--init_from needs frames as the model was trained on. Received: "
             f"{source}, for frames of {pretrained.image_shape}, and data of {model.image_shape}. "
-            "Prepare videos with its --channels (and --image_size), or start from another model."
+            "Prepare videos of that shape (--channels, --image_size), or start from another model."
         )
     if different:
         raise ValueError(

@@ -15,6 +15,7 @@ from iprnn_tf.data.footage import Cut
 from iprnn_tf.data.preparation import Preparation
 from iprnn_tf.data.prepared import INDEX, PreparedVideo
 from iprnn_tf.data.recordings import Video
+from iprnn_tf.data.shaping import CONVERTIBLE_CHANNELS
 from programs import command_line
 from programs.console import console
 from trainers.settings import check_settings, setting
@@ -34,11 +35,11 @@ class FootageSettings:
         "", "HxW to scale and cut frames to; by default their own, at most 128x160."
     )
     channels: int = setting(
-        0, "1 for grey, 3 for colour; 0 for the videos' own.", choices=(0, 1, 3)
+        0, "1 for grey, 3 for colour; 0 for the videos' own.", choices=(0, *CONVERTIBLE_CHANNELS)
     )
     fps: float = setting(
         0.0,
-        "Frames a second to take, by time stamps; 0 for all, or as usual with this data set.",
+        "Frames a second to take, by time stamps; 0 for all (--dataset=caltech: for 10).",
         minimum=0.0,
         maximum=1000.0,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from iprnn_tf.losses import FrameError
 from iprnn_tf.metrics import SSIM_MODES, FrameMetric, standard_metrics
 from iprnn_tf.models import BlackFrames, CopyLastFrame, NextFrames, VideoPredictor
 from iprnn_tf.visualization import error_curve, save_png
+from programs.console import console
 from programs.provenance import provenance
 from programs.tables import aligned
 from trainers.precision import compiles_by_default
@@ -88,7 +89,7 @@ class Evaluation:
         write_json(path, {**more, **self.as_dict()})
 
     def draw(self, path: Path) -> None:
-        """Draws the squared error over lead time, beside the baselines that are of its size."""
+        """Draws the squared error as it is counted, beside the baselines that are of its size."""
         curves = {name: row["mse"]["per_lead_time"] for name, row in self.rows.items()}
         reach = _FAR * max(max(curve) for curve in list(curves.values())[:2])
         curves = {name: curve for name, curve in curves.items() if max(curve) <= reach}
@@ -121,7 +122,7 @@ def evaluate(
         data: which sequences these are, for people.
         context_frames: T.
         ssim_modes: names in `iprnn_tf.metrics.SSIM_MODES`; those whose window is larger than a
-            frame are left out.
+            frame are left out, and named.
         batch_size: sequences at once; by default as many as `batch_size_for` says.
         protocol: how errors are counted.
     """
@@ -137,7 +138,7 @@ def evaluate(
         horizon = context_frames + horizon - 1
         batches = batches.map(_next_frames)
         predictors = {name: NextFrames(model, horizon) for name, model in predictors.items()}
-    modes = [mode for mode in ssim_modes if SSIM_MODES[mode].fits(frame_shape)]
+    modes = _fitting(ssim_modes, frame_shape)
     rows = {}
     for name, model in predictors.items():
         metrics = standard_metrics(horizon, modes, protocol.clip)
@@ -145,6 +146,16 @@ def evaluate(
         if protocol.per_pixel:
             rows[name] = {**_per_pixel(rows[name], frame_shape), **rows[name]}
     return Evaluation(data, int(frames.cardinality()), context_frames, rows, protocol)
+
+
+def _fitting(ssim_modes: Iterable[str], frame_shape: Sequence[int]) -> list[str]:
+    """The modes whose window fits into a frame; the others are named."""
+    modes = list(ssim_modes)
+    fitting = [mode for mode in modes if SSIM_MODES[mode].fits(frame_shape)]
+    for mode in modes:
+        if mode not in fitting:
+            console.say(f"ssim_{mode} is left out: its window is larger than a frame.")
+    return fitting
 
 
 def _next_frames(context: tf.Tensor, targets: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

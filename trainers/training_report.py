@@ -12,7 +12,7 @@ from iprnn_tf.data.prepared import PreparedVideo
 from iprnn_tf.data.windows import evaluation_batches
 from iprnn_tf.models import VideoPredictor, load_model
 from iprnn_tf.visualization import DRAWABLE_CHANNELS, animation, save_gif
-from programs.commands import command, export, tensorboard
+from programs.commands import command, export, predict, tensorboard
 from programs.console import console
 from trainers import results
 from trainers.config import TrainingConfig
@@ -67,15 +67,15 @@ def report(config: TrainingConfig, run: RunDirectory, training: Training) -> Non
         evaluation,
         run.path,
         tensorboard(run.path),
-        _next_command(config, run),
+        _next_command(config, run, model),
         export(run.path),
         contents=", ".join(file.name for file in run.results if file.exists()),
     )
 
 
-def _next_command(config: TrainingConfig, run: RunDirectory) -> str:
+def _next_command(config: TrainingConfig, run: RunDirectory, model: VideoPredictor) -> str:
     if config.dataset in FOOTAGE and config.horizon > 1:
-        return command("trainers.predict", model=run.path, input="CLIP", output="prediction.gif")
+        return predict(run.path, model.image_shape[-1])
     further = {"horizon": 10} if config.horizon == 1 else {}  # Trained on the next frame alone.
     return command("trainers.evaluate", model=run.path, **further)
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from iprnn_tf.data.recordings import Video
-from iprnn_tf.data.shaping import FrameShape, resampled
+from iprnn_tf.data.shaping import CONVERTIBLE_CHANNELS, FrameShape, resampled
 
 PAPER_SIZE = (128, 160)
 
@@ -74,7 +74,7 @@ class Cut:
         return dataclasses.replace(
             self,
             image_size=(height, width) if height and width else self.image_size,
-            channels=channels if channels in (1, 3) else None,
+            channels=channels if channels in CONVERTIBLE_CHANNELS else None,
             value_range=value_range,
         )
 

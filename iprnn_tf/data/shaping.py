@@ -10,6 +10,7 @@ from PIL import Image
 
 from iprnn_tf.data.recordings import Frame, size_of
 
+CONVERTIBLE_CHANNELS = (1, 3)  # Grey and colour become each other; other numbers stay.
 _GREEN, _BLUE = 0.587, 0.114  # Weights of ITU-R BT.601 for grey; red has the rest.
 _LONGEST_FRAME = 600.0  # Seconds. It would be repeated without an end where a clock jumps.
 _SLACK = 1e-6  # Seconds: time stamps closer than this to the middle are as near to both sides.
@@ -71,20 +72,21 @@ def _timed(frames: Iterable[Frame], source_fps: float | None) -> Iterator[tuple[
         if (seconds is None) != (start is None):
             raise ValueError(
                 "Either all frames of a video have time stamps or none. Received: both, at frame "
-                f"{index}. Take all frames, --fps=0, or convert the video."
+                f"{index}. Take all frames (--fps=0), or convert the video."
             )
         told = seconds is None or start is None
         time = _told(index, source_fps) if told else seconds - start  # type: ignore[operator]
         if time <= latest:
             raise ValueError(
                 "The time stamps of a video must grow. Received: "
-                f"{time} s after {latest} s, at frame {index}. Take all frames, --fps=0."
+                f"{time} s after {latest} s, at frame {index}. "
+                "Take all frames (--fps=0), or convert the video."
             )
         if index and time - latest > _LONGEST_FRAME:
             raise ValueError(
                 "No frame of a video lasts longer than ten minutes. Received: time stamps of "
                 f"{latest:.3f} s and then {time:.3f} s, at frame {index}: a clock was set. "
-                "Take all frames, --fps=0, or cut the video there."
+                "Take all frames (--fps=0), or cut the video there."
             )
         latest = time
         yield time, pixels
@@ -95,7 +97,7 @@ def _told(index: int, source_fps: float | None) -> float:
         raise ValueError(
             "Frames can be taken at a rate only if it is known when they were recorded. "
             "Received: a source without time stamps. Say its frames per second with "
-            "--source_fps, or take all frames, --fps=0."
+            "--source_fps, or take all frames (--fps=0)."
         )
     return index / source_fps
 
@@ -128,7 +130,7 @@ class FrameShape:
     def __post_init__(self) -> None:
         size, limits = self.image_size, self.value_range
         good = size is None or (len(size) == 2 and min(size) > 0)
-        good = good and self.channels in (None, 1, 3)
+        good = good and self.channels in (None, *CONVERTIBLE_CHANNELS)
         good = good and (
             limits is None or bool(np.isfinite(limits).all() and limits[0] < limits[1])
         )

@@ -81,17 +81,18 @@ class ShardWriter:
         """
         shard = self.folder / name
         states = {video.name: video.state() for video in videos}
-        note = read_note(note_of(shard))
-        if note and note["states"] == states and self._is_good(note, shard):
-            self.progress(len(videos), sum(frames for _, frames in note["videos"]))
-            return note
-        (self.folder / INDEX).unlink(missing_ok=True)  # It is true no more.
-        note = {"settings": self.settings, "states": states, "videos": [], "skipped": []}
+        older = read_note(note_of(shard))
+        if older and older["states"] == states and self._is_good(older, shard):
+            self.progress(len(videos), sum(frames for _, frames in older["videos"]))
+            return older
+        note: Note = {"settings": self.settings, "states": states, "videos": [], "skipped": []}
         digest = hashlib.sha256()
         with replacing(shard) as unfinished, unfinished.open("wb") as stream:
             for video in videos:
                 self._add(video, stream, digest, note)
-        note.update(sha256=digest.hexdigest(), bytes=shard.stat().st_size)
+            note.update(sha256=digest.hexdigest(), bytes=stream.tell())
+            if note != older:
+                (self.folder / INDEX).unlink(missing_ok=True)  # It is true no more.
         write_json(note_of(shard), note)
         return note
 
