@@ -48,8 +48,9 @@ FINE_TUNE_MINUTES = 3
 # %% [markdown]
 # ## Set-up
 #
-# From a checkout of the repository this takes seconds. Elsewhere it is cloned and installed, which
-# takes a few minutes.
+# Where this is no checkout of the repository, it is cloned and installed, which takes a few minutes.
+# In a checkout nothing is installed: its environment has what `make test` brings, or
+# `pip install -e ".[litert,serving,video]"`.
 
 # %%
 import shutil
@@ -74,7 +75,7 @@ checkout = checkouts[0] if checkouts else WORK.resolve() / "iprnn_tf"
 if not checkouts:
     if not checkout.exists():
         run_quietly("git", "clone", "--quiet", "--depth=1", REPOSITORY, checkout)
-    extras = "litert,video" + (",cuda" if shutil.which("nvidia-smi") else "")
+    extras = "litert,serving,video" + (",cuda" if shutil.which("nvidia-smi") else "")
     run_quietly(sys.executable, "-m", "pip", "install", "--quiet", "-e", f"{checkout}[{extras}]")
 sys.path.insert(0, str(checkout))  # This Python was running before the package was there.
 

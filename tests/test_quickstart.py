@@ -74,6 +74,11 @@ def test_the_address_is_named_in_one_cell_beside_the_badge(committed):
     assert named[1:] == tagged(committed, "parameters")
 
 
+def test_what_it_installs_is_all_that_it_exports_with(committed):
+    named = re.findall(r'"([a-z,]+)" \+ \(",cuda"', "".join(c.source for c in committed.cells))
+    assert [set(extras.split(",")) for extras in named] == [{"litert", "serving", "video"}]
+
+
 def test_the_pages_to_go_on_with_are_there(committed):
     pages = re.findall(r'^    "([\w./]+\.md)":', committed.cells[-1].source, re.M)
     assert len(pages) == 4
@@ -113,7 +118,7 @@ def test_elsewhere_it_clones_and_installs_and_takes_a_video_of_the_readers(tmp_p
     execute(notebook, tmp_path, settings, PYTHONPATH=str(fake.parent), PIP_DRY_RUN="1")
     clone = tmp_path / "quickstart" / "iprnn_tf"
     assert notebook.cells[-1].outputs[0].text.strip() == str(clone / "trainers" / "__init__.py")
-    assert note.read_text().split()[-1].startswith(f"{clone}[litert,video")
+    assert note.read_text().split()[-1].startswith(f"{clone}[litert,serving,video")
     assert outputs_of(notebook, is_noise) == []
     splits = notebook.cells[-2].outputs[0].text
     assert re.search(r"train +1 +\d+\nvalidation +1 +\d+\ntest +1 +\d+", splits)
