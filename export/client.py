@@ -22,7 +22,6 @@ from absl import flags
 from export.frames import from_png, read_sequences, to_png
 from export.rest_transport import RestTransport
 from export.transports import TIMEOUT, ServedModel, Shape, Signature, Transport
-from iprnn_tf.data.shaping import CONVERTIBLE_CHANNELS
 from programs import command_line
 from programs.commands import look_further
 from programs.console import console
@@ -169,8 +168,7 @@ def main(arguments: Sequence[str]) -> None:
     with Client(_transport(values)) as client:
         channels = client.context_shape[-1] or 1
         check_drawable(values.output, channels)
-        own = channels not in CONVERTIBLE_CHANNELS  # Which the file must have.
-        frames = read_sequences(values.input, None if own else channels)
+        frames = read_sequences(values.input, channels)
         context = _last(frames, client.context_shape[0], values.input)
         predictions = (_streamed if values.stream else _forecast)(client, context, values)
     write_predictions(values.output, context, predictions)

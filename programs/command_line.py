@@ -44,7 +44,8 @@ def parse(
     try:
         rest = values(["", *arguments])[1:]
     except flags.Error as error:
-        raise ValueError(f"{error} See --help.") from error
+        message = str(error).replace(" ?", "?").strip()
+        raise ValueError(f"{message}{'' if message[-1] in '.?' else '.'} See --help.") from error
     if keras.backend.backend() != "tensorflow":
         # TensorFlow only prepares data then; it must not take the memory of the accelerator.
         tf.config.set_visible_devices([], "GPU")

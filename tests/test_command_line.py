@@ -57,6 +57,19 @@ def test_arguments_that_are_not_understood_are_the_users_mistake(arguments):
         command_line.parse("", lambda values: None, arguments)
 
 
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        ("--quite", "flag 'quite'. Did you mean: quiet? See --help."),
+        ("--x", "flag 'x'. See --help."),
+    ],
+)
+def test_an_unknown_setting_is_named_in_whole_sentences(argument, message):
+    with pytest.raises(ValueError) as mistake:  # noqa: PT011 (the text is what is tested)
+        command_line.parse("", lambda values: None, [argument])
+    assert str(mistake.value) == f"Unknown command line {message}"
+
+
 def test_a_place_that_cannot_be_written_to_is_refused(tmp_path):
     (tmp_path / "file").write_text("")
     command_line.check_folder(tmp_path / "a" / "b")

@@ -209,6 +209,14 @@ def test_the_input_is_never_written_over(still, clip):
     assert clip.read_bytes() == before
 
 
+def test_other_channels_than_the_models_are_named_with_the_clip(tmp_path):
+    CopyLastFrame((*SIZE, 2), horizon=2).save(tmp_path / "model.keras")
+    np.save(tmp_path / "clip.npy", moving_frames(9, SIZE))
+    flags = [f"--model={tmp_path / 'model.keras'}", f"--input={tmp_path / 'clip.npy'}"]
+    with pytest.raises(ValueError, match=r"clip.*wanted with 2 channels.*with 3\. Give such"):
+        predict.main([*flags, "--context_frames=3", f"--output={tmp_path / 'out.npy'}"])
+
+
 def test_what_cannot_be_drawn_can_still_be_had_as_numbers(tmp_path):
     CopyLastFrame((*SIZE, 2), horizon=2).save(tmp_path / "two.keras")
     np.save(tmp_path / "two.npy", floats(FRAMES).repeat(2, -1))

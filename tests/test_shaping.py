@@ -183,7 +183,7 @@ def test_whole_numbers_need_a_range():
     "settings",
     [
         {"image_size": (0, 4)},
-        {"channels": 2},
+        {"channels": 0},
         {"value_range": (1, 1)},
         {"value_range": (0, float("inf"))},
     ],

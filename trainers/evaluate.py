@@ -25,6 +25,7 @@ import tensorflow as tf
 from absl import flags
 
 from iprnn_tf.data import DATASETS, FOOTAGE
+from iprnn_tf.data.shaping import CONVERTIBLE_CHANNELS
 from iprnn_tf.data.toronto import load_toronto_test_set
 from iprnn_tf.metrics import SSIM_MODES
 from iprnn_tf.models import VideoPredictor, load_model
@@ -145,7 +146,8 @@ def _config(values: flags.FlagValues, source: str, model: VideoPredictor) -> Tra
     if values.data_file is not None:
         return config
     cut = config.cut().suited_to_model(model.image_shape, model.value_range)
-    config = with_footage(dataclasses.replace(config, channels=cut.channels or 0), cut)
+    channels = cut.channels if cut.channels in CONVERTIBLE_CHANNELS else 0
+    config = with_footage(dataclasses.replace(config, channels=channels), cut)
     if values.fps is not None and values.fps != config.fps:
         raise ValueError(
             f"Frames of this data are taken {config.fps:g} times a second. Received: "

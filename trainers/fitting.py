@@ -69,8 +69,8 @@ def steps_in(config: TrainingConfig, seconds: float) -> int:
             f"Received: --max_minutes={seconds / 60:g}. Give more, or --steps."
         )
     console.say(
-        f"Building the graph takes {building:.0f} s and a step {step:.2f} s: --steps={count} for "
-        f"{seconds / 60:g} minutes. The test at the end comes on top."
+        f"Building the graph takes {building:.0f} s and a step {step:.2f} s: about {count:,} steps "
+        f"for --max_minutes={seconds / 60:g}. The test at the end comes on top."
     )
     return count
 

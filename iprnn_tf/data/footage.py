@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from iprnn_tf.data.recordings import Video
-from iprnn_tf.data.shaping import CONVERTIBLE_CHANNELS, FrameShape, resampled
+from iprnn_tf.data.shaping import FrameShape, resampled
 
 PAPER_SIZE = (128, 160)
 
@@ -21,7 +21,7 @@ class Cut:
 
     Args:
         image_size: (H, W) to scale and cut frames to, or None for their own.
-        channels: 1 or 3, or None for their own.
+        channels: C, or None for their own; only grey and colour become each other.
         value_range: (low, high) of arrays in other units, or None.
         fps: frames a second to take by their time stamps, or None for all.
         source_fps: frames a second of what has no time stamps, or None.
@@ -74,7 +74,7 @@ class Cut:
         return dataclasses.replace(
             self,
             image_size=(height, width) if height and width else self.image_size,
-            channels=channels if channels in CONVERTIBLE_CHANNELS else None,
+            channels=channels,
             value_range=value_range,
         )
 

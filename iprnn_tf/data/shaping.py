@@ -118,7 +118,8 @@ class FrameShape:
 
     Args:
         image_size: (H, W), or None for the frames' own.
-        channels: 1 or 3, or None for the frames' own; grey by ITU-R BT.601.
+        channels: C, or None for the frames' own; grey (1) and colour (3) become each other, by
+            ITU-R BT.601, and others must be so already.
         value_range: (low, high) in the units of the data, which become 0 and 1; None where they
             are pictures: uint8, or float in [0, 1].
     """
@@ -130,14 +131,14 @@ class FrameShape:
     def __post_init__(self) -> None:
         size, limits = self.image_size, self.value_range
         good = size is None or (len(size) == 2 and min(size) > 0)
-        good = good and self.channels in (None, *CONVERTIBLE_CHANNELS)
+        good = good and (self.channels is None or self.channels > 0)
         good = good and (
             limits is None or bool(np.isfinite(limits).all() and limits[0] < limits[1])
         )
         if not good:
             raise ValueError(
-                "Frames have a positive height and width, 1 or 3 channels, and finite values from "
-                f"low to high. Received: image_size={size}, channels={self.channels}, "
+                "Frames have a positive height, width and number of channels, and finite values "
+                f"from low to high. Received: image_size={size}, channels={self.channels}, "
                 f"value_range={limits}. Leave out what shall stay as it is."
             )
 
@@ -201,8 +202,8 @@ class FrameShape:
             return grey if pixels.dtype != np.uint8 else np.rint(grey).astype(np.uint8)
         raise ValueError(
             f"Frames are wanted with {wanted} channels, and only grey and colour are converted. "
-            f"Received: a frame of {size_of(pixels)} with {given}. Give other frames, or leave "
-            "the number of channels open."
+            f"Received: a frame of {size_of(pixels)} with {given}. Give such frames, or a "
+            "model for these."
         )
 
 
