@@ -217,7 +217,7 @@ def test_max_minutes_fixes_the_number_of_steps(tiny_flags, tmp_path, monkeypatch
     config = json.loads((tmp_path / "run" / "config.json").read_text())["config"]
     assert config["steps"] > 20
     assert config["steps_per_execution"] == 20
-    assert "for 2 minutes" in capsys.readouterr().out
+    assert "steps for --max_minutes=2." in capsys.readouterr().out
 
 
 @pytest.mark.slow
