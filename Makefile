@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 MINUTES ?= 11.5
+PROCESSES ?= 2
 BIN := $(VENV)/bin
 
 .PHONY: help train test test-all notebook lint install clean
@@ -13,9 +14,9 @@ train: $(VENV)/installed ## install, and train on the digits that ship with the 
 	$(BIN)/python -m trainers.train --dataset=mnist --max_minutes=$(MINUTES)
 
 test: $(VENV)/installed-dev lint ## linters and the tests that take minutes at most
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses=$(PROCESSES) --dist=loadfile
 
-test-all: $(VENV)/installed-dev lint ## the slow tests too
+test-all: $(VENV)/installed-dev lint ## the slow tests too, one by one: some measure times
 	$(BIN)/python -m pytest -m "slow or not slow"
 
 notebook: $(VENV)/installed-dev ## colab/quickstart.ipynb, run from its source colab/quickstart.py
