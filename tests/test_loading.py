@@ -132,5 +132,13 @@ def test_the_settings_of_a_real_run_are_what_it_was_given(tiny_run):
 def test_a_preset_that_is_misspelt_is_guessed():
     with pytest.raises(ValueError, match=r"Did you mean iprnn_small_moving_mnist\?$"):
         iprnn_tf.load_model("iprnn_small_moving_mnits")
-    with pytest.raises(ValueError, match=r"Train one, or finish an interrupted run\.$"):
+    with pytest.raises(ValueError, match=r"Train one with trainers\.train\.$"):
         iprnn_tf.load_model("runs/nowhere")
+
+
+def test_a_run_without_a_model_yet_says_how_to_finish_it(sources, tmp_path):
+    run = tmp_path / "my run"
+    shutil.copytree(sources["run"], run, ignore=shutil.ignore_patterns("*.keras"))
+    with pytest.raises(ValueError, match="Finish this run with") as error:
+        iprnn_tf.load_model(run)
+    assert str(error.value).endswith(f": python -m trainers.train --resume='{run}'")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -32,12 +33,10 @@ def load_model(source: str | Path, dtype: str | None = None) -> VideoPredictor:
     path = Path(source)
     file = path / RUN_MODEL if path.is_dir() else path
     if not file.is_file():
-        [meant] = difflib.get_close_matches(str(source), PRESETS, n=1) or [""]
         raise ValueError(
             "A model is a run directory with a checkpoint, a .keras file or a preset "
             f"({', '.join(PRESETS)}, or a folder, .zip file or https address of one). "
-            f"Received: {path}, and there is no file {file}. "
-            + (f"Did you mean {meant}?" if meant else "Train one, or finish an interrupted run.")
+            f"Received: {path}, and there is no file {file}. " + _way_to_a_model(path)
         )
     try:
         model = keras.saving.load_model(file, compile=False)
@@ -49,6 +48,13 @@ def load_model(source: str | Path, dtype: str | None = None) -> VideoPredictor:
             f"Received: {file} with a {type(model).__name__}. Save one of ours with model.save()."
         )
     return model if dtype is None else model.in_precision(dtype)
+
+
+def _way_to_a_model(path: Path) -> str:
+    if (path / RUN_CONFIG).is_file():
+        return f"Finish this run with: python -m trainers.train --resume={shlex.quote(str(path))}"
+    meant = difflib.get_close_matches(str(path), PRESETS, n=1)
+    return f"Did you mean {meant[0]}?" if meant else "Train one with trainers.train."
 
 
 def training_settings(source: str | Path) -> dict[str, Any] | None:
