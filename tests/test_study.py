@@ -104,13 +104,21 @@ def test_a_file_that_is_no_study_is_refused_and_spared(trained, tmp_path):
 
 @pytest.mark.parametrize("name", STUDIES)
 def test_every_arm_trains_on_the_same_number_of_sequences_and_differs_from_the_baseline(name):
-    arms = STUDIES[name].arms
-    configs = [study._config(arm, name, 2400, 0, "bfloat16") for arm in arms]
+    arms, whole = STUDIES[name], study.CONFIGS[name]
+    configs = [study._config(arm, whole, 16, 2400, 0, "bfloat16") for arm in arms]
     assert {config.steps * config.batch_size for config in configs} == {2400}
     assert {config.filters for config in configs} == {16}
     baseline, *others = zip(arms, configs, strict=True)
     for arm, config in others:
         assert config != baseline[1] or arm.change
+
+
+@pytest.mark.parametrize(("filters", "encoder_filters"), [(16, [8, 16]), (8, [4, 8]), (1, [1, 1])])
+def test_the_encoders_follow_the_width_of_the_memories(trained, tmp_path, filters, encoder_filters):
+    path = tmp_path / "study.json"
+    study.main([f"--output={path}", "--seeds=1", "--only=baseline", f"--filters={filters}"])
+    [config] = [run["config"] for run in json.loads(path.read_text())["runs"]]
+    assert (config["filters"], config["encoder_filters"]) == (filters, encoder_filters)
 
 
 @pytest.mark.slow

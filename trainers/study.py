@@ -3,7 +3,7 @@
     python -m trainers.study --output=studies/recipe.json
     python -m trainers.study --output=studies/recipe.json --seeds=3   # goes on: adds the third
     python -m trainers.study --output=studies/long.json --sequences=10000 --only=baseline,optimizer
-    python -m trainers.study --output=studies/paper.json --config=paper   # a quarter as wide
+    python -m trainers.study --output=studies/paper.json --config=paper --filters=32   # wider
 
 Each answer to a question differs from the baseline in that one thing. Runs that the output holds
 already are not repeated, so Ctrl-C loses one run at most.
@@ -44,13 +44,14 @@ PACE = ("steps_per_epoch", "steps_per_execution", "validation_every", "checkpoin
 def main(arguments: Sequence[str]) -> None:
     """Trains all that the output lacks, and shows the table."""
     values = command_line.parse(__doc__ or "", _define_flags, arguments)
-    arms = _chosen(STUDIES[values.config].arms, values.only)
+    arms = _chosen(STUDIES[values.config], values.only)
     path = Path(values.output)
     command_line.check_file(path)
     runs = _finished(path)
     precision = next((run["precision"] for run in runs), None) or fastest_precision()
+    chosen = CONFIGS[values.config]
     configs = [
-        (arm, _config(arm, values.config, values.sequences, seed, precision))
+        (arm, _config(arm, chosen, values.filters, values.sequences, seed, precision))
         for seed in range(values.seeds)
         for arm in arms
     ]
@@ -75,9 +76,10 @@ def _define_flags(values: flags.FlagValues) -> None:
         "sequences", 2400, "Training sequences of a run.", lower_bound=80, flag_values=values
     )
     flags.DEFINE_integer("seeds", 2, "Runs of each arm.", lower_bound=1, flag_values=values)
+    flags.DEFINE_integer("filters", 16, "Width of each memory.", lower_bound=1, flag_values=values)
     flags.DEFINE_integer("validation_sequences", 500, "To measure on.", 1, 1000, flag_values=values)
     flags.DEFINE_enum("config", "small", list(STUDIES), "Which in miniature.", flag_values=values)
-    arms = [arm for study in STUDIES.values() for arm in study.arms]
+    arms = [arm for study in STUDIES.values() for arm in study]
     questions = ", ".join(dict.fromkeys(arm.question for arm in arms))
     flags.DEFINE_list("only", [], f"Questions, by default all: {questions}.", flag_values=values)
 
@@ -126,13 +128,14 @@ def _is_of(plan: Run, run: Run) -> bool:
     )
 
 
-def _config(arm: Arm, name: str, sequences: int, seed: int, precision: str) -> TrainingConfig:
-    """A narrower net of a configuration, trained on as many sequences whatever the batch."""
-    whole, shrinkage = CONFIGS[name], STUDIES[name].shrinkage
+def _config(
+    arm: Arm, whole: TrainingConfig, filters: int, sequences: int, seed: int, precision: str
+) -> TrainingConfig:
+    """A net of another width, trained on as many sequences whatever the batch."""
     settings = {
-        "filters": whole.filters // shrinkage,
+        "filters": filters,
         "encoder_filters": whole.encoder_filters
-        and [filters // shrinkage for filters in whole.encoder_filters],
+        and [max(1, wide * filters // whole.filters) for wide in whole.encoder_filters],
         "mixed_precision": precision,
         "seed": seed,
         **arm.settings,
