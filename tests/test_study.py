@@ -9,6 +9,8 @@ import pytest
 from trainers import study
 from trainers.study_arms import STUDIES
 
+PEAKS = ["--config=paper", "--seeds=1", "--only=peak learning rate"]
+
 
 def run(question, answer, seed, mse, seconds=10.0):
     config = {"seed": seed}
@@ -86,6 +88,9 @@ def test_runs_of_a_version_with_fewer_settings_are_not_repeated(trained, tmp_pat
     [
         ("recipe.json", ["--seeds=3"]),
         ("recipe_paper.json", ["--config=paper", "--sequences=4800", "--seeds=2"]),
+        ("recipe_paper.json", [*PEAKS, "--sequences=2400"]),
+        ("recipe_paper.json", [*PEAKS, "--sequences=19200"]),
+        ("recipe_paper.json", [*PEAKS, "--sequences=2400", "--filters=64"]),
     ],
 )
 def test_the_published_studies_are_gone_on_with(trained, tmp_path, name, flags):
