@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from export.artifacts import Arrays, Artifact, open_artifact
+from programs.memory import peak_memory
 
 CONTEXTS, PREDICTIONS, MEASURED = "contexts.npy", "predictions.npy", "measured.json"
 ROLLOUTS, FRAMES = 20, 60  # Timed, after two that warm up.
@@ -88,15 +89,6 @@ def milliseconds(compute: Callable[[], Any], repetitions: int) -> list[float]:
 def percentiles(durations: list[float]) -> dict[str, float]:
     """Returns the median and the 95th percentile."""
     return {"p50": float(np.median(durations)), "p95": float(np.percentile(durations, 95))}
-
-
-def peak_memory() -> int:
-    """Returns the most bytes this process has held (Linux)."""
-    # Not getrusage: its peak starts at that of the process which started this one.
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) * 1024
-    return 0
 
 
 def read(folder: Path) -> tuple[np.ndarray, dict[str, Any]]:

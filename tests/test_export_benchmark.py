@@ -193,13 +193,6 @@ def test_percentiles_are_the_median_and_the_95th():
     assert measuring.percentiles([*map(float, range(101))]) == {"p50": 50.0, "p95": 95.0}
 
 
-def test_the_peak_of_memory_is_that_of_the_process():
-    before = measuring.peak_memory()
-    filled = np.ones(200_000_000, np.uint8)
-    assert 10_000_000 < before <= measuring.peak_memory()
-    assert measuring.peak_memory() > filled.nbytes
-
-
 @pytest.mark.parametrize(
     ("flags", "message"),
     [([], "--model is needed"), (["--model=x", "--sequences=0"], "sequences")],

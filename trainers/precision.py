@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import resource
 import statistics
 import time
 from collections.abc import Callable
@@ -12,6 +11,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 from keras import ops
+
+from programs.memory import peak_memory as peak_main_memory
 
 TIMED_REPETITIONS = 12
 WORTHWHILE = 1.2  # Half the bits must be this much faster before the weights lose them.
@@ -89,11 +90,11 @@ def _seconds(compute: Callable[[], Any]) -> float:
 
 
 def peak_memory() -> int:
-    """Returns the bytes that were in use at most, by this process so far."""
+    """Returns the most bytes in use so far: of the GPU's memory where there is one."""
     if has_gpu() and keras.backend.backend() == "jax":
         import jax  # Only where it is the backend.
 
         return int(jax.local_devices()[0].memory_stats()["peak_bytes_in_use"])
     if has_gpu():
         return int(tf.config.experimental.get_memory_info("GPU:0")["peak"])
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # Kibibytes on Linux.
+    return peak_main_memory()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import concurrent.futures
 import contextlib
 import dataclasses
-import fcntl
 import itertools
 import os
 import threading
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from filelock import FileLock, Timeout
 
 from iprnn_tf.data.digits import SPLITS
 from iprnn_tf.data.footage import Cut
@@ -145,14 +145,14 @@ def _check_folder(folder: Path, settings: dict[str, Any]) -> None:
 def _locked(folder: Path) -> Iterator[None]:
     """Keeps other programs from writing to a folder; the system forgets it if this one dies."""
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / LOCK).open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise ValueError(
-                "One program at a time prepares a folder. Received: "
-                f"{folder}, to which another is writing. Start again when it has finished."
-            ) from error
+    try:
+        held = FileLock(folder / LOCK).acquire(blocking=False)
+    except Timeout as error:
+        raise ValueError(
+            "One program at a time prepares a folder. Received: "
+            f"{folder}, to which another is writing. Start again when it has finished."
+        ) from error
+    with held:
         yield
 
 
