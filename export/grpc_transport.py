@@ -15,6 +15,7 @@ from tensorflow_serving.apis import (
     prediction_service_pb2_grpc,
 )
 
+from export.proxies import is_loopback, way_to
 from export.transports import TIMEOUT, Arrays, ServedModel, Shape, Signature, answered, retried
 
 _CHANNEL = [
@@ -30,6 +31,9 @@ _CHANNEL = [
 class GrpcTransport:
     """Speaks gRPC: small messages, exact floats.
 
+    The proxies of the environment (`grpc_proxy`, else `https_proxy`, else `http_proxy`) are used,
+    but never on the way to this machine.
+
     Args:
         server: host:port, such as localhost:8500.
         model: which model is asked for.
@@ -44,8 +48,11 @@ class GrpcTransport:
                 f"A gRPC --server is host:port. Received: {server}. Write localhost:8500, say, or "
                 "use --rest."
             )
-        self._server, self._model, self._timeout = server, model or ServedModel(), timeout
-        self._channel = grpc.insecure_channel(server, options=_CHANNEL)
+        host = server.rpartition(":")[0].strip("[]")
+        self._server = way_to(server, host, ["grpc", "https", "http"])
+        self._model, self._timeout = model or ServedModel(), timeout
+        proxies = ("grpc.enable_http_proxy", 0 if is_loopback(host) else 1)
+        self._channel = grpc.insecure_channel(server, options=[*_CHANNEL, proxies])
         self._stub = prediction_service_pb2_grpc.PredictionServiceStub(self._channel)
 
     def signatures(self) -> dict[str, Signature]:

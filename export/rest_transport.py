@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from export.proxies import is_loopback, way_to
 from export.transports import TIMEOUT, Arrays, ServedModel, Shape, Signature, answered, retried
 
 _HTTP = {
@@ -26,6 +27,9 @@ _HTTP = {
 
 class RestTransport:
     """Speaks JSON over HTTP, where gRPC doesn't get through; messages are several times larger.
+
+    The proxies of the environment (`http_proxy`, `https_proxy`, `no_proxy`) are used, but never
+    on the way to this machine.
 
     Args:
         server: host:port, such as localhost:8501, or an address with http:// or https://.
@@ -43,7 +47,12 @@ class RestTransport:
                 "A REST --server is host:port, http://... or https://... "
                 f"Received: {server}. TensorFlow Serving's port is 8501."
             )
-        self._server, self._model, self._timeout = server, model or ServedModel(), timeout
+        parts = urllib.parse.urlsplit(address)
+        host = parts.hostname or ""
+        self._server, self._model = way_to(server, host, [parts.scheme]), model or ServedModel()
+        self._timeout = timeout
+        straight = [urllib.request.ProxyHandler({})] if is_loopback(host) else []
+        self._opener = urllib.request.build_opener(*straight)
         self._path = address.rstrip("/") + _rest_path(self._model)
 
     def signatures(self) -> dict[str, Signature]:
@@ -77,7 +86,7 @@ class RestTransport:
 
     def _attempt(self, request: urllib.request.Request, wanted: str, seconds: float) -> Any:
         try:
-            with urllib.request.urlopen(request, timeout=seconds) as reply:
+            with self._opener.open(request, timeout=seconds) as reply:
                 return json.load(reply, object_hook=_decoded)[wanted]
         except urllib.error.HTTPError as error:
             with error:

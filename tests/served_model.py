@@ -30,8 +30,7 @@ def _exported(tmp_path_factory):
 
 @pytest.fixture(scope="session", name="served_once")
 def _served_once(exported):
-    with pytest.MonkeyPatch.context() as environment, serving(exported, labels=["stable"]) as it:
-        environment.setenv("no_proxy", "127.0.0.1")
+    with serving(exported, labels=["stable"]) as it:
         yield it
 
 

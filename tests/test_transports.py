@@ -9,6 +9,7 @@ from grpc import StatusCode
 from export import transports
 from export.client import Client
 from export.grpc_transport import GrpcTransport
+from export.proxies import is_loopback, way_to
 from export.rest_transport import RestTransport
 
 pytest_plugins = ["served_model"]
@@ -93,6 +94,52 @@ def test_a_slow_server_is_not_waited_for(served, connect):
 def test_a_server_that_is_down_is_named(connect, nobody):
     with pytest.raises(ConnectionError, match=f"listening at {nobody}"):
         connect(server=nobody).forecast(CONTEXT)
+
+
+PROXIES = ("grpc", "http", "https", "all", "no")
+
+
+@pytest.fixture(name="proxied")
+def _proxied(monkeypatch, nobody):
+    """An environment whose proxy is nobody."""
+    for name in PROXIES:
+        for variable in (f"{name}_proxy", f"{name}_proxy".upper()):
+            monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("http_proxy", f"http://me:secret@{nobody}")
+    return nobody
+
+
+@pytest.mark.usefixtures("proxied", "impatient")
+def test_no_proxy_stands_between_a_client_and_its_own_machine(connect):
+    assert connect().forecast(CONTEXT).shape == (2, 3, 16, 24, 1)
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        *((host, True) for host in ("localhost", "127.9.9.9", "::1", "a.localhost")),
+        *((host, False) for host in ("localhost.example", "192.0.2.1", "example", "")),
+    ],
+)
+def test_loopback_addresses_are_this_machine(host, expected):
+    assert is_loopback(host) == expected
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_proxy_that_fails_is_named_without_its_password(connect, proxied):
+    named = rf"listening at server.invalid:80 \(by http_proxy=http://{proxied}; no_proxy=server"
+    with pytest.raises(ConnectionError, match=named) as failed:
+        connect(server="server.invalid:80").forecast(CONTEXT)
+    assert "secret" not in str(failed.value)
+
+
+@pytest.mark.usefixtures("proxied")
+def test_hosts_that_no_proxy_lists_are_reached_straight(monkeypatch):
+    monkeypatch.setenv("no_proxy", "server.invalid")
+    assert way_to("server.invalid:80", "server.invalid", ["http"]) == "server.invalid:80"
+    assert way_to("localhost:80", "localhost", ["http"]) == "localhost:80"
+    assert way_to("other.invalid:80", "other.invalid", ["https"]) == "other.invalid:80"
+    assert "http_proxy" in way_to("other.invalid:80", "other.invalid", ["grpc", "http"])
 
 
 @pytest.mark.usefixtures("impatient")
