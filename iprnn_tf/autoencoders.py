@@ -59,7 +59,12 @@ class FrameEncoder(keras.layers.Layer):
             )
         self.stride = 2 ** (len(self.filters) - 1)
         self.stem = keras.layers.Conv2D(
-            self.filters[0], 1, activation=_leaky_relu, name="stem", dtype=self.dtype_policy
+            self.filters[0],
+            1,
+            activation=_leaky_relu,
+            data_format="channels_last",
+            name="stem",
+            dtype=self.dtype_policy,
         )
         self.stages = [
             keras.layers.Conv2D(
@@ -68,6 +73,7 @@ class FrameEncoder(keras.layers.Layer):
                 strides=2,
                 padding="same",
                 activation=_leaky_relu,
+                data_format="channels_last",
                 name=f"down_{scale}",
                 dtype=self.dtype_policy,
             )
@@ -143,12 +149,15 @@ class FrameDecoder(keras.layers.Layer):
                 strides=2,
                 padding="same",
                 activation=_leaky_relu if scale else None,
+                data_format="channels_last",
                 name=f"up_{scale}",
                 dtype=self.dtype_policy,
             )
             for scale, stage_filters in reversed(list(enumerate(self.filters)))
         ]
-        self.head = keras.layers.Conv2D(channels, 1, name="head", dtype="float32")
+        self.head = keras.layers.Conv2D(
+            channels, 1, data_format="channels_last", name="head", dtype="float32"
+        )
 
     def build(self, features_shape: Sequence[int | None]) -> None:
         channels = features_shape[-1]

@@ -1,5 +1,6 @@
 """Shared fixtures."""
 
+import keras
 import numpy as np
 import pytest
 
@@ -47,3 +48,10 @@ def _tiny_run(tmp_path_factory):
 def _tiny_flags():
     """The flags of a run that takes seconds."""
     return TINY
+
+
+@pytest.fixture(name="channels_first")
+def _channels_first():
+    """Sets what a keras.json may hold, to be asked for where it should begin."""
+    yield lambda: keras.config.set_image_data_format("channels_first")
+    keras.config.set_image_data_format("channels_last")

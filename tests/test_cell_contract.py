@@ -107,6 +107,17 @@ def test_states_keep_their_structure_and_shapes(cell):
     assert dtypes(new_states) == dtypes(states)
 
 
+def test_a_keras_json_with_channels_first_changes_nothing(cell, make, channels_first):
+    features, states = images(*FEATURES_SHAPE), random_states(cell)
+    expected, _ = cell(features, states)
+    channels_first()
+    twin = make()
+    twin.build(FEATURES_SHAPE)
+    twin.set_weights(cell.get_weights())
+    received, _ = twin(features, states)
+    np.testing.assert_array_equal(*arrays([received, expected]))
+
+
 def test_every_state_tensor_changes(cell):
     states = random_states(cell)
     _, new_states = cell(images(*FEATURES_SHAPE), states)

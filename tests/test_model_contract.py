@@ -72,6 +72,18 @@ class Stepping:
         self.initial_states, self.step = model.initial_states, model.step
 
 
+def test_a_keras_json_with_channels_first_changes_nothing(model, channels_first, tmp_path):
+    model.save(tmp_path / "model.keras")
+    expected = model.rollout(frames(model, TIME))
+    channels_first()
+    for twin in (
+        type(model).from_config(model.get_config()),
+        keras.saving.load_model(tmp_path / "model.keras"),
+    ):
+        twin.set_weights(model.get_weights())
+        close(twin.rollout(frames(model, TIME)), expected)
+
+
 def test_predict_needs_a_context_and_no_labels(model):
     context = frames(model, TIME)
     predictions = model.predict(context, verbose=0)

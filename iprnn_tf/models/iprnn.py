@@ -80,7 +80,9 @@ class IPRNN(VideoPredictor):
         )
         self.merge = None
         if self.cell.readout_size != filters:
-            self.merge = keras.layers.Conv2D(filters, 1, name="merge", dtype=self.dtype_policy)
+            self.merge = keras.layers.Conv2D(
+                filters, 1, data_format="channels_last", name="merge", dtype=self.dtype_policy
+            )
         self.decoder = FrameDecoder(
             self.encoder_filters,
             channels=self.image_shape[2],
