@@ -25,7 +25,14 @@ from programs.provenance import provenance
 
 PAPER_CONTEXT = 10  # Where nothing tells what a model was trained on.
 Shape = tuple[int | None, ...]
-NO_OTHER_PREDICTOR = ("name", "dtype", "trainable", "horizon", "value_range")  # In a config.
+NO_OTHER_PREDICTOR = (
+    "name",
+    "dtype",
+    "trainable",
+    "frozen",
+    "horizon",
+    "value_range",
+)  # In a config.
 SMALLEST_CANVAS = 34  # On which the largest digits of a protocol can move.
 
 

@@ -9,6 +9,7 @@ import keras
 from keras import ops
 
 from iprnn_tf.cells.cell import Tensor
+from iprnn_tf.freezing import freeze_sublayers_of
 
 NEGATIVE_SLOPE = 0.2  # Of every leaky ReLU in the author's public encoder and decoder.
 
@@ -81,6 +82,7 @@ class FrameEncoder(keras.layers.Layer):
         ]
 
     def build(self, input_shape: Sequence[int | None]) -> None:
+        freeze_sublayers_of(self)
         channels = input_shape[-1]
         for layer, filters in zip([self.stem, *self.stages], self.filters, strict=True):
             layer.build((None, None, None, channels))
@@ -160,6 +162,7 @@ class FrameDecoder(keras.layers.Layer):
         )
 
     def build(self, features_shape: Sequence[int | None]) -> None:
+        freeze_sublayers_of(self)
         channels = features_shape[-1]
         for layer, filters in zip(self.stages, reversed(self.filters), strict=True):
             layer.build((None, None, None, channels))

@@ -184,6 +184,22 @@ def test_config_holds_every_constructor_argument(model):
     assert set(parameters) - {"kwargs"} <= set(model.get_config())
 
 
+def test_what_is_frozen_stays_frozen_in_every_copy(model, tmp_path):
+    for part in model.layers[:1]:
+        part.trainable = False
+    model.save(tmp_path / "model.keras")
+    copies = {
+        "saved": keras.saving.load_model(tmp_path / "model.keras"),
+        "cloned": keras.models.clone_model(model),
+        "in another precision": model.in_precision("mixed_bfloat16"),
+    }
+    expected = [weight.trainable for weight in model.weights]
+    assert all(expected) == (not model.layers)
+    for copy in copies.values():
+        assert [weight.trainable for weight in copy.weights] == expected
+        assert [part.trainable for part in copy.layers] == [part.trainable for part in model.layers]
+
+
 def test_config_round_trip_gives_the_same_model(model):
     config = json.loads(json.dumps(model.get_config()))
     clone = type(model).from_config(config)

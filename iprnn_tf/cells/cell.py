@@ -8,6 +8,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from iprnn_tf.freezing import freeze_sublayers_of
+
 Tensor = Any  # Whatever the backend's tensors are.
 States = list[Tensor]
 
@@ -56,6 +58,7 @@ class Cell(keras.layers.Layer):
                 "For a whole sequence, wrap the cell in `ConvRNN`."
             )
         self.image_size = (input_shape[1], input_shape[2])
+        freeze_sublayers_of(self)
 
     def get_initial_state(
         self,

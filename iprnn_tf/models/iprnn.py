@@ -163,7 +163,8 @@ class IPRNN(VideoPredictor):
 
     def get_config(self) -> dict[str, Any]:
         template = self.cell.cells[0]
-        config = {**template.get_config(), "name": template.name.removesuffix("_1")}
+        name = template.name.removesuffix("_1")
+        config = {**template.get_config(), "name": name, "trainable": True}  # See `frozen`.
         return {
             **super().get_config(),
             "cell": keras.saving.serialize_keras_object(type(template).from_config(config)),
@@ -174,9 +175,9 @@ class IPRNN(VideoPredictor):
         }
 
     @classmethod
-    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> IPRNN:
+    def _deserialized(cls, config: dict[str, Any], custom_objects: Any) -> dict[str, Any]:
         cell = keras.saving.deserialize_keras_object(config["cell"], custom_objects)
-        return cls(**{**config, "cell": cell})
+        return {**config, "cell": cell}
 
 
 def _check_parts(

@@ -54,6 +54,6 @@ class NextFrames(VideoPredictor):
         return {"name": self.name, "predictor": predictor, "horizon": self.horizon}
 
     @classmethod
-    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> NextFrames:
-        predictor = keras.saving.deserialize_keras_object(config["predictor"])
-        return cls(**{**config, "predictor": predictor})
+    def _deserialized(cls, config: dict[str, Any], custom_objects: Any) -> dict[str, Any]:
+        predictor = keras.saving.deserialize_keras_object(config["predictor"], custom_objects)
+        return {**config, "predictor": predictor}

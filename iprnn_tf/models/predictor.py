@@ -12,6 +12,7 @@ from keras import ops
 
 from iprnn_tf.cells.cell import States, Tensor
 from iprnn_tf.dynamic_rollout import dynamic_rollout
+from iprnn_tf.freezing import freeze, frozen_parts
 from iprnn_tf.presets import PRESETS, load_preset
 from iprnn_tf.rollout import rollout
 
@@ -30,7 +31,8 @@ class VideoPredictor(keras.Model):
     Everything else follows: `step` is the three in a row, `rollout` feeds predictions back,
     `predict(context)` returns the next `horizon` frames without any labels, and `fit` takes
     what `iprnn_tf.data.windows` makes. Frames are float in [0, 1], channels last; predictions
-    are float32 and not clipped.
+    are float32 and not clipped. A layer whose `trainable` is set to False stays frozen in every
+    copy and saved file of the model.
 
     Args:
         image_shape: (H, W, C) of a frame; H and W may be None, C may not.
@@ -226,7 +228,21 @@ class VideoPredictor(keras.Model):
             "image_shape": list(self.image_shape),
             "horizon": self.horizon,
             "value_range": self.value_range and list(self.value_range),
+            "frozen": frozen_parts(self),
         }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Self:
+        arguments = {**config}
+        frozen = arguments.pop("frozen", ())
+        model = cls(**cls._deserialized(arguments, custom_objects))
+        freeze(model, frozen)
+        return model
+
+    @classmethod
+    def _deserialized(cls, config: dict[str, Any], custom_objects: Any) -> dict[str, Any]:
+        """Returns the constructor's arguments; a class with layers among them creates them."""
+        return config
 
 
 def _checked_image_shape(image_shape: Sequence[int | None]) -> ImageShape:

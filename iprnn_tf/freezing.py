@@ -1,0 +1,46 @@
+"""Which parts of a model don't learn: told to what they are made of, and remembered in configs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import keras
+
+
+def freeze_sublayers_of(layer: keras.layers.Layer) -> None:
+    """Freezes what a layer is made of where it was created with `trainable=False`.
+
+    Keras itself does so only when `trainable` is changed later.
+    """
+    for part in layer._layers if not layer.trainable else ():
+        part.trainable = False
+
+
+def frozen_parts(model: keras.Model) -> list[str]:
+    """Returns the paths, below the model, of all layers whose `trainable` is False."""
+    return [path for path, layer in _parts(model) if not layer.trainable]
+
+
+def freeze(model: keras.Model, paths: Iterable[str]) -> None:
+    """Sets `trainable` of all layers below the model as `frozen_parts` found it.
+
+    Raises:
+        ValueError: if the model has no such part.
+    """
+    frozen = set(paths)
+    parts = list(_parts(model))
+    if unknown := frozen - {path for path, _ in parts}:
+        raise ValueError(
+            "`frozen` names layers of the model by their paths. "
+            f"Received: {', '.join(sorted(unknown))}, which {model.name!r} doesn't have. "
+            f"It has {', '.join(path for path, _ in parts)}."
+        )
+    for path, layer in parts if frozen else ():  # From the top: what holds a layer sets it too.
+        layer.trainable = path not in frozen
+
+
+def _parts(layer: keras.layers.Layer, above: str = "") -> Iterator[tuple[str, keras.layers.Layer]]:
+    for part in layer._layers:  # Keras has no public way to list the layers of a layer.
+        path = f"{above}{part.name}"
+        yield path, part
+        yield from _parts(part, f"{path}/")
