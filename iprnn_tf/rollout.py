@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from keras import ops
 
+from iprnn_tf.arguments import integer
 from iprnn_tf.cells.cell import States, Tensor
 
 
@@ -56,7 +57,8 @@ def rollout(
         ValueError: if the context isn't a sequence of frames of known length, the horizon isn't
             positive, or `teacher` and `use_teacher` don't come together.
     """
-    _check_arguments(context, horizon)
+    _check_context(context)
+    horizon = integer("horizon", horizon, "It is the number of frames to predict.")
     _check_choices(context, horizon, teacher, use_teacher, use_context)
     frames = _unstacked(context)
     given, chosen = [], []
@@ -114,7 +116,7 @@ def _initial_states(predictor: Steppable, context: Tensor) -> States:
     return predictor.initial_states(batch, image_size=(height, width))
 
 
-def _check_arguments(context: Tensor, horizon: int) -> None:
+def _check_context(context: Tensor) -> None:
     shape = tuple(context.shape)
     if len(shape) != 5:
         raise ValueError(
@@ -126,11 +128,6 @@ def _check_arguments(context: Tensor, horizon: int) -> None:
         raise ValueError(
             "The number of context frames must be known and positive. "
             f"Received: context of shape {shape}. Give the input a static time axis."
-        )
-    if not isinstance(horizon, int) or horizon < 1:
-        raise ValueError(
-            "`horizon` is the number of frames to predict, a positive integer. "
-            f"Received: horizon={horizon!r}. The paper's is 10."
         )
 
 

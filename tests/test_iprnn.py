@@ -5,7 +5,15 @@ import numpy as np
 import pytest
 from keras import ops
 
-from iprnn_tf import IPRNN, BlackFrames, Cell, CopyLastFrame, StackedCells, STGRUCell
+from iprnn_tf import (
+    IPRNN,
+    BlackFrames,
+    Cell,
+    CopyLastFrame,
+    SquaredError,
+    StackedCells,
+    STGRUCell,
+)
 from iprnn_tf.losses import FrameError
 
 BATCH, TIME, HORIZON = 2, 3, 4
@@ -254,15 +262,32 @@ def test_black_frames_are_black():
     ("arguments", "message"),
     [
         ({"cell": keras.layers.LSTMCell(4)}, r"`cell` must be.*Received.*Pass, for example"),
-        ({"num_layers": 0}, r"`num_layers` must be at least 1.*num_layers=0"),
-        ({"num_downsamplings": -1}, r"`num_downsamplings` at least 0.*num_downsamplings=-1"),
+        ({"num_layers": 0}, r"`num_layers` must be a positive integer.*num_layers=0.*has 4"),
+        ({"num_layers": 2.0}, r"`num_layers` must be a positive integer.*num_layers=2\.0"),
+        (
+            {"num_downsamplings": -1},
+            r"`num_downsamplings` must be an integer of at least 0.*num_downsamplings=-1.*2, say",
+        ),
         ({"encoder_filters": [4]}, r"one number.*encoder_filters=\[4\].*num_downsamplings=2"),
+        ({"encoder_filters": [4, 0]}, r"`encoder_filters`.*encoder_filters=0.*one number for each"),
     ],
-    ids=["cell", "num_layers", "num_downsamplings", "encoder_filters"],
+    ids=["cell", "no layers", "num_layers", "num_downsamplings", "encoder_filters", "no filters"],
 )
 def test_arguments_out_of_range_are_refused(arguments, message):
     with pytest.raises(ValueError, match=f"(?s){message}"):
         tiny(**arguments)
+
+
+def test_numpy_s_integers_are_integers(tmp_path):
+    three, four = np.int64(3), np.array([4, 4], "uint8")
+    cell = STGRUCell(np.int32(FILTERS), kernel_size=three)
+    shape = tuple(np.array(IMAGE_SHAPE))
+    model = IPRNN(shape, cell, three, np.int8(2), horizon=three, encoder_filters=four)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert loaded.rollout(frames(TIME), np.int64(2)).shape == (BATCH, 2, *IMAGE_SHAPE)
+    assert loaded.get_config() == model.get_config()
+    assert SquaredError(three).get_config()["horizon"] == 3
 
 
 def test_bytes_are_not_taken_for_frames():

@@ -6,6 +6,7 @@ import json
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import ops
 
 from iprnn_tf import IPRNN, BlackFrames, CopyLastFrame, STGRUCell, VideoPredictor, rollout
@@ -198,6 +199,24 @@ def test_what_is_frozen_stays_frozen_in_every_copy(model, tmp_path):
     for copy in copies.values():
         assert [weight.trainable for weight in copy.weights] == expected
         assert [part.trainable for part in copy.layers] == [part.trainable for part in model.layers]
+
+
+def test_a_horizon_may_change_at_any_time(model):
+    context = frames(model, TIME)
+    for horizon in (HORIZON, HORIZON + 2, 1):
+        model.horizon = horizon
+        assert model.predict(context, verbose=0).shape[1] == horizon
+    with pytest.raises(ValueError, match=r"positive integer. Received: horizon=0"):
+        model.horizon = 0
+    assert model.horizon == 1
+
+
+def test_keras_exports_a_model_that_was_only_made(model, tmp_path):
+    model.export(tmp_path / "exported", verbose=False)
+    exported = tf.saved_model.load(tmp_path / "exported")
+    for time in (TIME, 1):
+        context = frames(model, time)
+        close(exported.serve(context), model.rollout(context))
 
 
 def test_config_round_trip_gives_the_same_model(model):

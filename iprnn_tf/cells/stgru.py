@@ -8,6 +8,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from iprnn_tf.arguments import integer
 from iprnn_tf.cells.cell import Cell, States, Tensor
 
 
@@ -71,14 +72,8 @@ class STGRUCell(Cell):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        for name, value in {"filters": filters, "kernel_size": kernel_size}.items():
-            if not isinstance(value, int) or value < 1:
-                raise ValueError(
-                    f"`{name}` must be a positive integer. Received: {name}={value!r}. "
-                    "The paper uses filters=64, kernel_size=5."
-                )
-        self.filters = filters
-        self.kernel_size = kernel_size
+        self.filters = integer("filters", filters, "The paper uses 64.")
+        self.kernel_size = integer("kernel_size", kernel_size, "The paper uses 5.")
         self.use_bias = use_bias
         self.normalization = keras.saving.serialize_keras_object(normalization)
         self.update_bias = update_bias

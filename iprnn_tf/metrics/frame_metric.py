@@ -5,6 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from iprnn_tf.arguments import integer
 from iprnn_tf.cells.cell import Tensor
 
 
@@ -37,20 +38,15 @@ class FrameMetric(keras.metrics.Metric):
     def __init__(
         self, horizon: int, clip: bool = True, name: str | None = None, dtype: Any = "float32"
     ) -> None:
-        if horizon < 1:
-            raise ValueError(
-                f"horizon must be at least 1. Received: horizon={horizon}. "
-                "Pass the number of frames that the model predicts."
-            )
         if dtype not in (None, "float32"):
             raise ValueError(
                 f"Frame metrics work in float32. Received: dtype={dtype}. Leave dtype out."
             )
         super().__init__(name=name or self.default_name, dtype="float32")
-        self.horizon = horizon
+        self.horizon = integer("horizon", horizon, "It is the number of predicted frames.")
         self.clip = clip
         # Without a dtype of their own, weights would follow keras.config.floatx().
-        self.total = self.add_weight((horizon,), "zeros", dtype="float32", name="total")
+        self.total = self.add_weight((self.horizon,), "zeros", dtype="float32", name="total")
         self.count = self.add_weight((), "zeros", dtype="float32", name="count")
 
     def frame_values(self, targets: Tensor, predictions: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from iprnn_tf.arguments import integer
 from iprnn_tf.autoencoders import FrameDecoder, FrameEncoder
 from iprnn_tf.cells import Cell, StackedCells, STGRUCell
 from iprnn_tf.cells.cell import States, Tensor
@@ -63,12 +64,12 @@ class IPRNN(VideoPredictor):
     ) -> None:
         super().__init__(image_shape, horizon, **kwargs)
         template = STGRUCell(64) if cell is None else cell
-        _check_parts(template, num_layers, num_downsamplings, encoder_filters)
-        self.num_layers = num_layers
-        self.num_downsamplings = num_downsamplings
-        self.skips = skips
+        _check_cell(template)
         filters = template.output_size
-        self.encoder_filters = list(encoder_filters or [filters] * num_downsamplings)
+        self.num_layers = integer("num_layers", num_layers, "The paper's model has 4.")
+        self.num_downsamplings = integer("num_downsamplings", num_downsamplings, "2, say.", least=0)
+        self.skips = skips
+        self.encoder_filters = _one_for_each(self.num_downsamplings, encoder_filters, filters)
 
         self.encoder = FrameEncoder(
             [*self.encoder_filters, filters], name="encoder", dtype=self.dtype_policy
@@ -180,23 +181,25 @@ class IPRNN(VideoPredictor):
         return {**config, "cell": cell}
 
 
-def _check_parts(
-    cell: Any, num_layers: int, num_downsamplings: int, encoder_filters: Sequence[int] | None
-) -> None:
+def _check_cell(cell: Any) -> None:
     if not isinstance(cell, Cell):
         raise ValueError(
             "`cell` must be an `iprnn_tf.cells.Cell`, a template that each layer copies. "
             f"Received: cell={cell!r}. Pass, for example, STGRUCell(filters=64, kernel_size=5)."
         )
-    if num_layers < 1 or num_downsamplings < 0:
+
+
+def _one_for_each(
+    num_downsamplings: int, encoder_filters: Sequence[int] | None, default: int
+) -> list[int]:
+    given = [default] * num_downsamplings if encoder_filters is None else encoder_filters
+    rule = (
+        "`encoder_filters` gives the channels of each scale above the features, one number "
+        "for each downsampling."
+    )
+    if len(given) != num_downsamplings:
         raise ValueError(
-            "`num_layers` must be at least 1 and `num_downsamplings` at least 0. "
-            f"Received: num_layers={num_layers}, num_downsamplings={num_downsamplings}. "
-            "The paper's model has 4 and, here, 2."
-        )
-    if encoder_filters is not None and len(encoder_filters) != num_downsamplings:
-        raise ValueError(
-            "`encoder_filters` gives the channels of each scale above the features, one number "
-            f"for each downsampling. Received: encoder_filters={list(encoder_filters)} with "
+            f"{rule} Received: encoder_filters={list(given)} with "
             f"num_downsamplings={num_downsamplings}."
         )
+    return [integer("encoder_filters", filters, rule) for filters in given]

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Self, cast
+from typing import Any, ClassVar, Self
 
 import keras
 from keras import ops
 
+from iprnn_tf.arguments import integer
 from iprnn_tf.cells.cell import States, Tensor
 from iprnn_tf.dynamic_rollout import dynamic_rollout
 from iprnn_tf.freezing import freeze, frozen_parts
@@ -66,11 +67,6 @@ class VideoPredictor(keras.Model):
         # Frames stay float32: the layers cast them to the precision they compute in.
         super().__init__(autocast=False, **kwargs)
         self.image_shape = _checked_image_shape(image_shape)
-        if not isinstance(horizon, int) or horizon < 1:
-            raise ValueError(
-                "`horizon` is the number of frames to predict, a positive integer. "
-                f"Received: horizon={horizon!r}. The paper's is 10."
-            )
         self.horizon = horizon
         self.value_range = _checked_value_range(value_range)
 
@@ -94,6 +90,19 @@ class VideoPredictor(keras.Model):
                 f"which is of {type(model).__name__}. Use {type(model).__name__}.from_preset."
             )
         return model
+
+    @property
+    def horizon(self) -> int:
+        """K, how many frames `predict` returns; it may be changed at any time."""
+        return self._horizon
+
+    @horizon.setter
+    def horizon(self, horizon: int) -> None:
+        self._horizon = integer(
+            "horizon", horizon, "It is the number of frames to predict; the paper's is 10."
+        )
+        # What Keras has traced holds the horizon of its time.
+        self.train_function = self.test_function = self.predict_function = None
 
     def encode(self, frame: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Returns the features of a frame and the skips for `decode`, finest first."""
@@ -169,6 +178,37 @@ class VideoPredictor(keras.Model):
         if hasattr(x, "shape"):  # A later trace may not know the shapes any more.
             self._check_context(x)
         return super().predict(x, *args, **kwargs)
+
+    def export(self, filepath: str | Path, *args: Any, **kwargs: Any) -> None:
+        """Exports `predict` for other runtimes; see `keras.Model.export`.
+
+        The `input_signature` may be left out: it is a context of any batch size and, with the
+        TensorFlow backend, of any length. `export.saved_model` and its kin export streaming and
+        checks too.
+
+        Args:
+            filepath: where to.
+            *args: as in Keras.
+            **kwargs: as in Keras.
+
+        Raises:
+            ValueError: if another backend isn't given an `input_signature`.
+        """
+        if kwargs.get("input_signature") is None and len(args) < 3:
+            kwargs["input_signature"] = [self._context_spec()]
+        super().export(filepath, *args, **kwargs)
+
+    def _context_spec(self) -> keras.InputSpec:
+        if keras.backend.backend() != "tensorflow":
+            shape = ("None", "T", *map(str, self.image_shape))
+            raise ValueError(
+                "Only TensorFlow exports a context of any length. Received: no `input_signature`, "
+                f"with the {keras.backend.backend()} backend. Give [keras.InputSpec(shape="
+                f"({', '.join(shape)}), dtype='float32', name='context')], with T frames."
+            )
+        return keras.InputSpec(
+            shape=(None, None, *self.image_shape), dtype="float32", name="context"
+        )
 
     def in_precision(self, dtype: str) -> Self:
         """Returns a copy with the same weights whose layers compute in another precision."""
@@ -246,18 +286,18 @@ class VideoPredictor(keras.Model):
 
 
 def _checked_image_shape(image_shape: Sequence[int | None]) -> ImageShape:
-    sides = tuple(image_shape)
-    if (
-        len(sides) != 3
-        or sides[2] is None
-        or not all(side is None or (isinstance(side, int) and side > 0) for side in sides)
-    ):
+    try:
+        height, width, channels = image_shape
+        height, width = (
+            None if side is None else integer("side", side, "") for side in (height, width)
+        )
+        return height, width, integer("channels", channels, "")
+    except (TypeError, ValueError):
         raise ValueError(
             "`image_shape` must be (height, width, channels), positive integers or, for height "
             f"and width, None. Received: image_shape={image_shape!r}. "
             "Grey Moving MNIST is (64, 64, 1)."
-        )
-    return cast(ImageShape, sides)
+        ) from None
 
 
 def _checked_value_range(value_range: Sequence[float] | None) -> tuple[float, float] | None:
