@@ -7,7 +7,7 @@ from typing import Protocol
 from keras import ops
 
 from iprnn_tf.cells.cell import States, Tensor
-from iprnn_tf.rollout import Steppable
+from iprnn_tf.rollout import Steppable, feed_back
 
 
 class Predictor(Steppable, Protocol):
@@ -47,10 +47,9 @@ def prime(predictor: Predictor, context: Tensor) -> tuple[Tensor, States]:
 def dynamic_rollout(predictor: Predictor, context: Tensor, horizon: int | Tensor) -> Tensor:
     """Predicts the frames that follow a context, in loops that have no derivative.
 
-    The step and the weights are those of `iprnn_tf.rollout`; only the loop is another. It
-    survives the way to SavedModel, LiteRT (with builtin operations alone), ONNX and OpenVINO with
-    batch and time open: a loop that writes with a mask does, one that writes slices or lists
-    does not.
+    The step and the weights are those of `iprnn_tf.rollout`; only the loops are others. They
+    survive the way to SavedModel, LiteRT (with builtin operations alone), ONNX and OpenVINO with
+    batch and time open.
 
     Args:
         predictor: a `VideoPredictor`.
@@ -61,17 +60,4 @@ def dynamic_rollout(predictor: Predictor, context: Tensor, horizon: int | Tensor
         Predictions `(B, K, H, W, C)`.
     """
     frame, states = prime(predictor, context)
-    lead_times = ops.reshape(ops.arange(1, horizon + 1, dtype="int32"), (1, -1, 1, 1, 1))
-    predictions = ops.where(
-        ops.equal(lead_times, 1), frame[:, None], ops.zeros_like(frame[:, None])
-    )
-
-    def predict(k: Tensor, frame: Tensor, predictions: Tensor, *states: Tensor) -> tuple:
-        frame, new_states = predictor.step(frame, list(states))
-        predictions = ops.where(ops.equal(lead_times, k), frame[:, None], predictions)
-        return (k + 1, frame, predictions, *new_states)
-
-    second = ops.convert_to_tensor(2, "int32")
-    return ops.while_loop(
-        lambda k, *_: k <= horizon, predict, (second, frame, predictions, *states)
-    )[2]
+    return feed_back(predictor, frame, states, horizon)

@@ -9,6 +9,9 @@ from keras import ops
 from iprnn_tf.arguments import integer
 from iprnn_tf.cells.cell import States, Tensor
 
+# A graph of more steps is a loop: building one of 200 takes minutes.
+UNROLLED_STEPS = 32
+
 
 class Steppable(Protocol):
     """What `rollout` needs of a predictor."""
@@ -72,14 +75,48 @@ def rollout(
         chosen = _unstacked(use_context) + chosen
 
     steps = horizon - 1 if use_context is None else len(frames) + horizon - 2
-    for k in range(steps):
+    unrolled = steps if steps <= UNROLLED_STEPS else len(given)
+    for k in range(unrolled):
         frame = predictions[-1]
         if k < len(given):
             mask = ops.reshape(ops.cast(chosen[k], "bool"), (-1, 1, 1, 1))  # (B, 1, 1, 1)
             frame = ops.where(mask, given[k], frame)
         frame, states = predictor.step(frame, states)
         predictions.append(frame)
-    return ops.stack(predictions if return_warm_up else predictions[-horizon:], axis=1)
+    outputs = ops.stack(predictions, axis=1)
+    if unrolled < steps:
+        looped = feed_back(predictor, predictions[-1], states, steps - unrolled + 1)
+        outputs = ops.concatenate([outputs, looped[:, 1:]], axis=1)
+    return outputs if return_warm_up else outputs[:, -horizon:]
+
+
+def feed_back(predictor: Steppable, frame: Tensor, states: States, horizon: int | Tensor) -> Tensor:
+    """Goes on from a prediction, in a loop whose graph doesn't grow with the horizon.
+
+    The loop survives the way to LiteRT, ONNX and OpenVINO, since it writes with a mask; one that
+    writes slices or lists doesn't.
+
+    Args:
+        predictor: has `step`.
+        frame: the first prediction, `(B, H, W, C)`.
+        states: those after it.
+        horizon: K, at least 1; a tensor where it is known only when the graph runs. The loop has
+            a derivative on every backend where it is a number.
+
+    Returns:
+        Predictions `(B, K, H, W, C)`, the first among them.
+    """
+    lead_times = ops.reshape(ops.arange(horizon, dtype="int32"), (1, -1, 1, 1, 1))
+    first = frame[:, None]
+    predictions = ops.where(ops.equal(lead_times, 0), first, ops.zeros_like(first))
+
+    def predict(k: Tensor, carried: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        frame, predictions, *states = carried
+        frame, states = predictor.step(frame, list(states))
+        predictions = ops.where(ops.equal(lead_times, k), frame[:, None], predictions)
+        return (frame, predictions, *states)
+
+    return ops.fori_loop(1, horizon, predict, (frame, predictions, *states))[1]
 
 
 def _warm_up(

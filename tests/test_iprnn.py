@@ -1,5 +1,7 @@
 """The paper's model, and the baselines beside it."""
 
+import importlib
+
 import keras
 import numpy as np
 import pytest
@@ -19,6 +21,10 @@ from iprnn_tf.losses import FrameError
 BATCH, TIME, HORIZON = 2, 3, 4
 IMAGE_SHAPE = (12, 8, 1)
 FILTERS = 4
+
+
+# The package has a function of this name.
+ROLLOUT = importlib.import_module("iprnn_tf.rollout")
 
 
 def tiny(num_layers=2, cell=None, **kwargs):
@@ -276,6 +282,34 @@ def test_black_frames_are_black():
 def test_arguments_out_of_range_are_refused(arguments, message):
     with pytest.raises(ValueError, match=f"(?s){message}"):
         tiny(**arguments)
+
+
+@pytest.mark.skipif(keras.backend.backend() == "torch", reason="PyTorch builds no graph")
+def test_a_graph_grows_no_longer_than_the_longest_unrolled_horizon(monkeypatch):
+    traced = []
+    for horizon in (ROLLOUT.UNROLLED_STEPS + 2, 200):
+        model = tiny()
+        model.horizon = horizon
+        with monkeypatch.context() as counted:
+            encoded = count_calls(counted, IPRNN, "encode")
+            assert model.predict(frames(TIME), verbose=0).shape[1] == horizon
+        traced.append(len(encoded))
+    assert traced[0] == traced[1] < ROLLOUT.UNROLLED_STEPS
+
+
+def test_a_looped_horizon_is_what_an_unrolled_one_is_and_learns_the_same(monkeypatch):
+    context, targets = frames(TIME), frames(HORIZON, seed=2)
+    results = []
+    for unrolled in (HORIZON, 1):
+        monkeypatch.setattr(ROLLOUT, "UNROLLED_STEPS", unrolled)
+        keras.utils.set_random_seed(3)
+        model = tiny()
+        model.compile(keras.optimizers.SGD(1e-3), FrameError())
+        before = model.predict(context, verbose=0)
+        model.fit(context, targets, epochs=2, verbose=0)
+        results.append([before, *model.get_weights()])
+    for one, other in zip(*results, strict=True):
+        np.testing.assert_allclose(one, other, rtol=0, atol=1e-5)
 
 
 def test_numpy_s_integers_are_integers(tmp_path):

@@ -5,6 +5,7 @@ import pytest
 from keras import ops
 
 from iprnn_tf import rollout
+from iprnn_tf.rollout import UNROLLED_STEPS
 
 BATCH, HEIGHT, WIDTH = 2, 4, 3
 
@@ -51,6 +52,34 @@ TEACHER = video([10, 20], [30, 40])
 def test_predictions_are_fed_back_for_any_horizon(horizon):
     drift = 0.1 * np.arange(1, horizon + 1)
     equal(levels(rollout(Drift(), CONTEXT, horizon)), [3 + drift, 6 + drift])
+
+
+class Halving:
+    """Halves a frame, which is exact."""
+
+    def initial_states(self, batch_size, image_size=None):
+        return [ops.zeros((batch_size, *image_size, 1))]
+
+    def step(self, frame, states):
+        return frame / 2, [states[0] + 1]
+
+
+@pytest.mark.parametrize("horizon", [UNROLLED_STEPS, UNROLLED_STEPS + 1, UNROLLED_STEPS + 2, 70])
+def test_a_horizon_may_be_long(horizon):
+    halves = 0.5 ** np.arange(1, horizon + 1)
+    equal(levels(rollout(Halving(), CONTEXT, horizon)), [3 * halves, 6 * halves])
+
+
+def test_a_long_rollout_may_have_a_teacher():
+    long, missing = UNROLLED_STEPS + 9, UNROLLED_STEPS + 6
+    options = {
+        "teacher": np.pad(TEACHER, ((0, 0), (0, missing), (0, 0), (0, 0), (0, 0))),
+        "use_teacher": np.pad([[True, False], [False, True]], ((0, 0), (0, missing))),
+        "return_warm_up": True,
+    }
+    halves = 0.5 ** np.arange(1, long - 1)
+    taught = [[0.5, 1, 1.5, 5, *5 * halves], [2, 2.5, 3, 1.5, *40 * halves]]
+    equal(levels(rollout(Halving(), CONTEXT, long, **options)), taught)
 
 
 def test_the_whole_context_is_seen_and_then_what_was_predicted():
