@@ -17,8 +17,9 @@ from iprnn_tf.data.prepared import INDEX, PreparedVideo
 from iprnn_tf.data.recordings import Video
 from iprnn_tf.data.shaping import CONVERTIBLE_CHANNELS
 from programs import command_line
+from programs.commands import command
 from programs.console import console
-from trainers.settings import check_settings, setting
+from trainers.settings import check_settings, recorded, setting
 
 CACHE = Path("runs") / "prepared"
 
@@ -50,6 +51,8 @@ class FootageSettings:
         "", "low,high of arrays in other units than bytes or [0, 1], such as 0,70 for radar."
     )
     skip_bad_files: bool = setting(False, "Go on where a video can't be read, and list it.")
+    source_dir: str = recorded()  # The videos that data_dir was prepared of.
+    contents: str = recorded()  # A hash of which frames these are.
 
     def __post_init__(self) -> None:
         check_settings(self)
@@ -118,6 +121,8 @@ def with_footage(config: Config, cut: Cut | None = None) -> Config:
     """
     if config.dataset not in FOOTAGE:
         return config
+    if config.source_dir and not Path(config.data_dir).exists():
+        raise _gone(config)
     ready = prepared(config.dataset, config.data_dir, cut or config.cut(), config.skip_bad_files)
     height, width, _ = ready.records.shape
     limits = ready.settings["cut"]["value_range"]
@@ -127,6 +132,23 @@ def with_footage(config: Config, cut: Cut | None = None) -> Config:
         image_size=f"{height}x{width}",
         value_range=",".join(map(repr, limits or ())),
         fps=ready.settings["cut"]["fps"] or 0.0,
+        source_dir=ready.source,
+        contents=ready.contents,
+    )
+
+
+def _gone(config: FootageSettings) -> ValueError:
+    """What to say where prepared video was moved or cleaned away."""
+    kept = ("dataset", "image_size", "channels", "fps", "source_fps", "value_range")
+    settings = {name: value for name in kept if (value := getattr(config, name))}
+    skip = {"skip_bad_files": True} if config.skip_bad_files else {}
+    again = command(
+        "trainers.prepare", **settings, **skip, data_dir=config.source_dir, output=config.data_dir
+    )
+    return ValueError(
+        "The video that a model was trained on must be where it was, or lie as it did beside the "
+        f"run. Received: {config.data_dir}, which isn't there. Give its new place with "
+        f"--data_dir, or prepare it again: {again}"
     )
 
 
@@ -166,19 +188,20 @@ def prepared(dataset: str, data_dir: str, cut: Cut, skip_bad_files: bool = False
     videos = find(dataset, data_dir)
     cut = FOOTAGE[dataset].cut(cut)
     states = [(video.name, video.state()) for video in videos]
-    key = json.dumps([dataset, cut.as_dict(), str(Path(data_dir).resolve()), states])
+    source = str(Path(data_dir).resolve())
+    key = json.dumps([dataset, cut.as_dict(), source, states])
     folder = CACHE / f"{dataset}-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
     console.say(f"{'Checking' if is_prepared(folder) else 'Preparing'} {folder}")
-    return prepare(dataset, videos, cut, folder, skip_bad_files)
+    return prepare(dataset, source, videos, cut, folder, skip_bad_files)
 
 
 def prepare(
-    dataset: str, videos: list[Video], cut: Cut, folder: Path, skip_bad_files: bool
+    dataset: str, source: str, videos: list[Video], cut: Cut, folder: Path, skip_bad_files: bool
 ) -> PreparedVideo:
     """Prepares videos, with a line of progress, and names those that were skipped."""
     progress = _Progress(len(videos))
     split = FOOTAGE[dataset].split
-    preparation = Preparation(videos, cut, split, folder, dataset, skip_bad_files)
+    preparation = Preparation(videos, cut, split, folder, dataset, skip_bad_files, source)
     try:
         with command_line.when_interrupted(command_line.REPEAT):
             ready = preparation.run(progress.add)

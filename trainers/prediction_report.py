@@ -61,5 +61,7 @@ def _tables(rows: dict[str, Row], counts: list[int]) -> str:
         f"{name} per lead time:\n\n{lead_time_table(rows[name])}",
     ]
     if len(set(counts)) > 1:
-        parts.append(f"Forecasts with a truth, per lead time: {', '.join(map(str, counts))}")
+        known = ", ".join(str(count) for count in counts if count)
+        end = ", then none" if 0 in counts else ""
+        parts.append(f"Forecasts with a truth, per lead time: {known}{end}")
     return "\n\n".join(parts)

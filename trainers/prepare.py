@@ -43,7 +43,8 @@ def main(arguments: Sequence[str]) -> None:
     videos = find(settings.dataset, settings.data_dir)
     output = Path(values.output)
     command_line.check_folder(output)
-    ready = prepare(settings.dataset, videos, cut, output, settings.skip_bad_files)
+    source = str(Path(settings.data_dir).resolve())
+    ready = prepare(settings.dataset, source, videos, cut, output, settings.skip_bad_files)
     console.conclude(
         _report(ready),
         output,

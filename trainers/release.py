@@ -133,6 +133,8 @@ def _training(run: RunDirectory, config: TrainingConfig) -> dict[str, Any]:
     made = json.loads(run.config_file.read_text())
     # Where the videos lie on this machine is nobody's business.
     settings = dataclasses.asdict(config) | {"data_dir": Path(config.data_dir).name}
+    settings["source_dir"] = ""
+    made.pop("relative", None)
     return {**measured, **made, "config": settings}
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
+import os
 from pathlib import Path
+from typing import Any
 
 from iprnn_tf.files import write_json
 from iprnn_tf.models import training_settings
-from iprnn_tf.models.loading import RUN_CONFIG, RUN_MODEL
+from iprnn_tf.models.loading import RUN_CONFIG, RUN_MODEL, settings_in
 from iprnn_tf.presets import is_preset
 from programs.provenance import provenance
 from trainers.config import DATA_SETTINGS, TrainingConfig
@@ -61,7 +64,26 @@ class RunDirectory:
         Raises:
             OSError: if it can't be written.
         """
-        write_json(self.config_file, {"config": dataclasses.asdict(config), **provenance()})
+        write_json(self.config_file, {**self._settings(config), **provenance()})
+
+    def move_data(self, config: TrainingConfig) -> None:
+        """Writes where the data are now.
+
+        Raises:
+            OSError: if it can't be written.
+        """
+        made = json.loads(self.config_file.read_text())
+        write_json(self.config_file, {**made, **self._settings(config)})
+
+    def _settings(self, config: TrainingConfig) -> dict[str, Any]:
+        """The settings and, for when all of a project moves, the ways from here to its folders."""
+        settings = dataclasses.asdict(config)
+        ways = {}
+        for name in ("data_dir", "source_dir"):
+            with contextlib.suppress(ValueError):  # Of Windows, from one drive to another.
+                ways[name] = os.path.relpath(settings[name], self.path.resolve())
+        given = {name: way for name, way in ways.items() if settings[name]}
+        return {"config": settings, "relative": given}
 
     def note_machine(self, step: int) -> None:
         """Adds with which versions and where the run goes on, if not as it did before.
@@ -96,8 +118,7 @@ class RunDirectory:
             ValueError: if the folder isn't a run directory of this version.
         """
         try:
-            settings = json.loads(self.config_file.read_text())["config"]
-            return TrainingConfig(**settings)
+            return TrainingConfig(**settings_in(self.config_file))
         except (OSError, KeyError, TypeError, ValueError) as error:
             raise ValueError(
                 "A run directory is what trainers.train writes, with a config.json in it. "

@@ -22,6 +22,11 @@ def setting(default: Any, help: str, **rule: Any) -> Any:
     return dataclasses.field(default=default, metadata={"help": help, **rule})
 
 
+def recorded() -> Any:
+    """A field that no flag sets: what a run found out, kept with its settings."""
+    return dataclasses.field(default="")
+
+
 def check_settings(config: Any) -> None:
     """Raises a ValueError if a value of a configuration breaks its setting's rule."""
     for field in dataclasses.fields(config):
@@ -49,7 +54,7 @@ def define_flags(
         configs: by name, the configurations whose values the help shows.
     """
     for field in dataclasses.fields(settings):
-        if only is None or field.name in only:
+        if "help" in field.metadata and (only is None or field.name in only):
             parts = [field.metadata["help"], _choices(field), _values(field.name, configs)]
             _definition(field)(
                 field.name,

@@ -146,14 +146,31 @@ def _suited_to_this_machine(config: TrainingConfig, values: flags.FlagValues) ->
 
 
 def _config_to_resume(run: RunDirectory, values: flags.FlagValues) -> TrainingConfig:
-    given = [name for name in values if values[name].present and name not in ("resume", "quiet")]
-    if given:
+    config = run.read_config()
+    movable = {"data_dir"} if config.dataset in FOOTAGE else set()
+    given = {name for name in values if values[name].present} - {"resume", "quiet"}
+    if given - movable:
         raise ValueError(
             "A resumed run keeps its settings. Received: --resume with "
-            f"{', '.join(f'--{name}' for name in given)}. Leave them out, or start a new run."
+            f"{', '.join(f'--{name}' for name in sorted(given))}. Leave them out, or start a new "
+            "run. Only video may lie elsewhere now: --data_dir."
         )
     with command_line.when_interrupted(_how_to_go_on(run)):
-        return with_footage(run.read_config())
+        if not given:
+            return with_footage(config)
+        return _with_moved_footage(run, config, values.data_dir)
+
+
+def _with_moved_footage(run: RunDirectory, config: TrainingConfig, folder: str) -> TrainingConfig:
+    moved = with_footage(dataclasses.replace(config, data_dir=folder))
+    if config.contents not in ("", moved.contents):
+        raise ValueError(
+            "A resumed run goes on with the video it began with. Received: "
+            f"--data_dir={folder}, which holds other recordings, or other frames of them. Give "
+            f"the same, or start another run: --init_from={run.path}."
+        )
+    run.move_data(moved)
+    return moved
 
 
 def _new_path(name: str) -> Path:

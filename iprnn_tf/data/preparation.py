@@ -55,6 +55,7 @@ class Preparation:
         folder: where to write.
         dataset: name of the data set.
         skip_bad_files: whether to go on where a video can't be read, and list it in the index.
+        source: where the videos lie, for the index.
     """
 
     videos: Sequence[Video]
@@ -63,6 +64,7 @@ class Preparation:
     folder: Path
     dataset: str = "video"
     skip_bad_files: bool = False
+    source: str = ""
 
     def run(self, progress: Progress = lambda videos, frames: None) -> PreparedVideo:
         """Writes what isn't there yet.
@@ -96,7 +98,8 @@ class Preparation:
             )
             shards = _in_parallel(writer, list(_groups(self.videos)))
             _remove_others(self.folder, shards)
-            write_json(self.folder / INDEX, _index(settings, shards, self.split))
+            index = _index(settings, shards, self.split)
+            write_json(self.folder / INDEX, {"source": self.source, **index})
         return PreparedVideo.read(self.folder)
 
     def _resolved(self) -> tuple[Cut, FrameRecords]:

@@ -54,6 +54,7 @@ class PreparedVideo:
         settings: how the frames were made, and of what.
         skipped: names of the videos that couldn't be read, with the reasons.
         shards: size and SHA-256 of each file.
+        source: the folder of the videos, where it is known.
     """
 
     folder: Path
@@ -62,6 +63,7 @@ class PreparedVideo:
     settings: dict[str, Any]
     skipped: dict[str, str]
     shards: dict[str, dict[str, Any]]
+    source: str = ""
 
     @classmethod
     def read(cls, folder: str | Path) -> PreparedVideo:
@@ -81,6 +83,7 @@ class PreparedVideo:
                 index["settings"],
                 index["skipped"],
                 index["shards"],
+                index.get("source", ""),
             )
             wrong = [
                 name
@@ -109,6 +112,14 @@ class PreparedVideo:
         wrong = [name for name, shard in self.shards.items() if found[name] != shard["sha256"]]
         if wrong:
             raise _damaged(self.folder, wrong, "damaged")
+
+    @property
+    def contents(self) -> str:
+        """A hash of which frames of which recordings these are, wherever they lie."""
+        # The frame's shape says both, also where the cut left them open.
+        cut = {**self.settings["cut"], "image_size": None, "channels": None}
+        told = [{**self.settings, "cut": cut}, [dataclasses.astuple(s) for s in self.segments]]
+        return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 
     def frames(self, split: str) -> int:
         """Returns how many frames a split has."""

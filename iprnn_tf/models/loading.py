@@ -50,6 +50,22 @@ def load_model(source: str | Path, dtype: str | None = None) -> VideoPredictor:
     return model if dtype is None else model.in_precision(dtype)
 
 
+def settings_in(config_file: Path) -> dict[str, Any]:
+    """Returns the settings of a run; folders that moved along with it are found again.
+
+    Raises:
+        OSError, KeyError, TypeError, ValueError: if the file isn't there, or damaged.
+    """
+    made = json.loads(config_file.read_text())
+    settings = dict(made["config"])
+    ways = made.get("relative", {})
+    moved = {name: (config_file.parent / way).resolve() for name, way in ways.items()}
+    if any(folder.exists() for folder in moved.values()):
+        gone = {name: str(moved[name]) for name in moved if not Path(settings[name]).exists()}
+        settings |= gone
+    return settings
+
+
 def _way_to_a_model(path: Path) -> str:
     if (path / RUN_CONFIG).is_file():
         return f"Finish this run with: python -m trainers.train --resume={shlex.quote(str(path))}"
@@ -74,7 +90,7 @@ def training_settings(source: str | Path) -> dict[str, Any] | None:
     try:
         if preset:
             return dict(read_metadata(locate(source))["training"]["config"])
-        return dict(json.loads(config_file.read_text())["config"])
+        return settings_in(config_file)
     except (OSError, KeyError, TypeError, ValueError) as error:
         wanted = f"{METADATA} of a preset, in training.config," if preset else str(config_file)
         raise ValueError(
