@@ -8,6 +8,7 @@ import keras
 from keras import ops
 
 from iprnn_tf.cells.cell import Tensor
+from iprnn_tf.frame_weights import frame_weights
 
 
 @keras.saving.register_keras_serializable(package="iprnn_tf")
@@ -32,6 +33,8 @@ class FrameError(keras.losses.Loss):
 
     Call arguments:
         y_true, y_pred: frames `(B, T, H, W, C)`.
+        sample_weight: factors of the errors of sequences, `(B,)`, or of frames, `(B, T)`; as
+            always in Keras, the mean still counts all frames.
 
     Raises:
         ValueError: if a weight is negative, or the horizon is missing.
@@ -60,6 +63,11 @@ class FrameError(keras.losses.Loss):
         self.absolute_weight = absolute_weight
         self.warm_up_weight = warm_up_weight
         self.horizon = horizon
+
+    def __call__(self, y_true: Tensor, y_pred: Tensor, sample_weight: Any = None) -> Tensor:
+        if sample_weight is not None:
+            sample_weight = frame_weights(sample_weight, y_true)
+        return super().__call__(y_true, y_pred, sample_weight)
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         error = ops.cast(y_pred, "float32") - ops.cast(y_true, "float32")

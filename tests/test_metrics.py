@@ -228,11 +228,6 @@ def test_uint8_frames_are_refused_not_taken_for_floats():
         SquaredError(2).update_state(np.uint8(frames(1) * 255), frames(1))
 
 
-def test_weights_of_another_shape_are_refused():
-    with pytest.raises(ValueError, match="one weight per sequence"):
-        SquaredError(2).update_state(frames(1), frames(1), sample_weight=np.ones((3, 2)))
-
-
 def test_low_precision_metrics_are_refused():
     with pytest.raises(ValueError, match="work in float32"):
         SquaredError(2, dtype="bfloat16")

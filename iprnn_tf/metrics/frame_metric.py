@@ -7,6 +7,7 @@ from keras import ops
 
 from iprnn_tf.arguments import integer
 from iprnn_tf.cells.cell import Tensor
+from iprnn_tf.frame_weights import frame_weights
 
 
 @keras.saving.register_keras_serializable(package="iprnn_tf")
@@ -18,7 +19,7 @@ class FrameMetric(keras.metrics.Metric):
     count: the outputs of training (all next frames) and those of `predict` (the future alone)
     give the same number. Everything is computed in float32, whatever the model's dtype policy.
 
-        per_lead_time[k] = sum_b weight_b * value(b, k) / sum_b weight_b
+        per_lead_time[k] = sum_b weight(b, k) * value(b, k) / sum_b weight(b, k)
         result           = mean_k per_lead_time[k]
 
     Args:
@@ -47,7 +48,7 @@ class FrameMetric(keras.metrics.Metric):
         self.clip = clip
         # Without a dtype of their own, weights would follow keras.config.floatx().
         self.total = self.add_weight((self.horizon,), "zeros", dtype="float32", name="total")
-        self.count = self.add_weight((), "zeros", dtype="float32", name="count")
+        self.count = self.add_weight((self.horizon,), "zeros", dtype="float32", name="count")
 
     def frame_values(self, targets: Tensor, predictions: Tensor) -> Tensor:
         """Returns one number per frame, `(B, K)`, of two `(B, K, H, W, C)` in float32."""
@@ -56,19 +57,27 @@ class FrameMetric(keras.metrics.Metric):
     def update_state(
         self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor | None = None
     ) -> None:
-        """Adds a batch; `sample_weight` is one weight per sequence, `(B,)`, equal by default."""
+        """Adds a batch.
+
+        Args:
+            y_true: `(B, T', H, W, C)`.
+            y_pred: of the same shape.
+            sample_weight: of sequences, `(B,)`, or of all frames, `(B, T')`; equal by default.
+        """
         targets = self._last_frames(y_true, "y_true")  # (B, K, H, W, C)
         predictions = self._last_frames(y_pred, "y_pred")
         _check_same_shape(targets, predictions)
         if self.clip:
             predictions = ops.clip(predictions, 0.0, 1.0)
         values = self.frame_values(targets, predictions)  # (B, K)
-        weights = _sequence_weights(values, sample_weight)  # (B, 1)
+        weights = ops.ones_like(values)  # (B, K)
+        if sample_weight is not None:
+            weights *= frame_weights(sample_weight, y_true)[:, -self.horizon :]
         self.total.assign_add(ops.sum(values * weights, axis=0))
-        self.count.assign_add(ops.sum(weights))
+        self.count.assign_add(ops.sum(weights, axis=0))
 
     def per_lead_time(self) -> Tensor:
-        """Returns the mean over sequences for each lead time, `(horizon,)`; 0 without data."""
+        """Returns the mean over sequences for each lead time, `(horizon,)`; 0 without weight."""
         return ops.divide_no_nan(self.total, self.count)
 
     def result(self) -> Tensor:
@@ -102,15 +111,3 @@ def _check_same_shape(targets: Tensor, predictions: Tensor) -> None:
             "Targets and predictions must have the same shape. Received: last frames of shapes "
             f"{tuple(targets.shape)} and {tuple(predictions.shape)}. Resize one of them."
         )
-
-
-def _sequence_weights(values: Tensor, sample_weight: Tensor | None) -> Tensor:
-    if sample_weight is None:
-        return ops.ones_like(values[:, :1])
-    weights = ops.cast(ops.convert_to_tensor(sample_weight), "float32")
-    if len(weights.shape) != 1:
-        raise ValueError(
-            "sample_weight must have one weight per sequence, (B,). Received: shape "
-            f"{tuple(weights.shape)}. Average it over the other axes."
-        )
-    return weights[:, None]

@@ -1,0 +1,37 @@
+"""The weights of sequences or frames, by one convention for losses and metrics."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from keras import ops
+
+from iprnn_tf.cells.cell import Tensor
+
+
+def frame_weights(sample_weight: Any, frames: Tensor) -> Tensor:
+    """Returns the weights of all frames, for products with values of `(B, T)`.
+
+    Args:
+        sample_weight: `(B,)`, a weight for each sequence, or `(B, T)`, one for each frame.
+        frames: those that are weighed, `(B, T, H, W, C)`.
+
+    Returns:
+        Float32 weights, `(B, 1)` or `(B, T)`.
+
+    Raises:
+        ValueError: if the weights have another shape.
+    """
+    weights = ops.cast(ops.convert_to_tensor(sample_weight), "float32")
+    given, wanted = tuple(weights.shape), tuple(frames.shape[:2])
+    fits = len(given) in (1, 2) and all(
+        own is None or other is None or own == other
+        for own, other in zip(given, wanted, strict=False)
+    )
+    if not fits:
+        raise ValueError(
+            "`sample_weight` is one weight for each sequence, (B,), or for each frame, (B, T). "
+            f"Received: sample_weight of shape {given} for frames with (B, T) = {wanted}. Repeat "
+            "or average it over the other axes."
+        )
+    return weights[:, None] if len(given) == 1 else weights
