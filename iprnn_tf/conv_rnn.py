@@ -10,6 +10,7 @@ from keras import ops
 
 from iprnn_tf.cells import Cell, StackedCells
 from iprnn_tf.cells.cell import States, Tensor
+from iprnn_tf.precision import compute_in
 
 Shape = tuple[int | None, ...]
 
@@ -27,7 +28,8 @@ class ConvRNN(keras.layers.RNN):
         cell: a `Cell`, or a list of cells, which becomes a `StackedCells`.
         return_sequences: whether to return the features of every step, or of the last alone.
         return_state: whether to return the last states too.
-        **kwargs: the other arguments of `keras.layers.RNN`.
+        **kwargs: the other arguments of `keras.layers.RNN`; a `dtype` is that of the cells too,
+            by default they keep their own.
 
     Call arguments:
         sequences: `(B, T, h, w, C)`.
@@ -50,12 +52,15 @@ class ConvRNN(keras.layers.RNN):
         **kwargs: Any,
     ) -> None:
         if isinstance(cell, list | tuple):
-            cell = StackedCells(cell, dtype=kwargs.get("dtype"))
+            cell = StackedCells(cell)
         if not isinstance(cell, Cell):
             raise ValueError(
                 "`cell` must be an `iprnn_tf.cells.Cell` or a list of them. "
                 f"Received: cell={cell!r}. Cells with flat states belong in `keras.layers.RNN`."
             )
+        if kwargs.get("dtype") is None:
+            kwargs["dtype"] = cell.dtype_policy
+        compute_in(cell, kwargs["dtype"])
         super().__init__(
             cell, return_sequences=return_sequences, return_state=return_state, **kwargs
         )

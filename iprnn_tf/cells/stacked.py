@@ -8,6 +8,7 @@ from typing import Any
 import keras
 
 from iprnn_tf.cells.cell import Cell, States, Tensor
+from iprnn_tf.precision import compute_in
 
 
 @keras.saving.register_keras_serializable(package="iprnn_tf")
@@ -20,28 +21,24 @@ class StackedCells(Cell):
     Args:
         cells: the cells from the bottom up. Each object may stand in one place only, since it
             holds the weights of that place.
+        **kwargs: those of `keras.layers.Layer`; a `dtype` is that of all cells, by default they
+            keep their own.
 
     Call arguments:
         features: `(B, h, w, C)`.
         states: the states of all cells, in the order of the cells.
 
     Raises:
-        ValueError: if there is no cell, something else than a cell, or one cell twice.
+        ValueError: if there is no cell, something else than a cell, one cell twice, or cells of
+            several precisions without a `dtype`.
     """
 
-    def __init__(self, cells: Sequence[Cell], **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        if not cells or not all(isinstance(cell, Cell) for cell in cells):
-            raise ValueError(
-                "`cells` must be a list of at least one `iprnn_tf.cells.Cell`. "
-                f"Received: cells={cells!r}. Pass, for example, [STGRUCell(64), STGRUCell(64)]."
-            )
-        if len({id(cell) for cell in cells}) != len(cells):
-            raise ValueError(
-                "Each cell of a stack holds its own weights, so none may stand in it twice. "
-                f"Received: cells={cells!r}. Create one cell for each layer."
-            )
+    def __init__(self, cells: Sequence[Cell], dtype: Any = None, **kwargs: Any) -> None:
+        _check_cells(cells)
+        super().__init__(dtype=_common_policy(cells) if dtype is None else dtype, **kwargs)
         self.cells = list(cells)
+        for cell in self.cells:
+            compute_in(cell, self.dtype_policy)
 
     @property
     def state_size(self) -> list[int]:
@@ -109,3 +106,26 @@ class StackedCells(Cell):
     def from_config(cls, config: dict[str, Any]) -> StackedCells:
         cells = [keras.saving.deserialize_keras_object(cell) for cell in config["cells"]]
         return cls(**{**config, "cells": cells})
+
+
+def _check_cells(cells: Sequence[Cell]) -> None:
+    if not cells or not all(isinstance(cell, Cell) for cell in cells):
+        raise ValueError(
+            "`cells` must be a list of at least one `iprnn_tf.cells.Cell`. "
+            f"Received: cells={cells!r}. Pass, for example, [STGRUCell(64), STGRUCell(64)]."
+        )
+    if len({id(cell) for cell in cells}) != len(cells):
+        raise ValueError(
+            "Each cell of a stack holds its own weights, so none may stand in it twice. "
+            f"Received: cells={cells!r}. Create one cell for each layer."
+        )
+
+
+def _common_policy(cells: Sequence[Cell]) -> Any:
+    policies = {cell.dtype_policy.name: cell.dtype_policy for cell in cells}
+    if len(policies) > 1:
+        raise ValueError(
+            "The cells of a stack compute in one precision. Received: cells in "
+            f"{', '.join(policies)}. Give the stack a `dtype`, which all of them take."
+        )
+    return next(iter(policies.values()))

@@ -49,6 +49,9 @@ class NextFrames(VideoPredictor):
     def initial_states(self, batch_size: int | Tensor, image_size: Any = None) -> States:
         return self.predictor.initial_states(batch_size, image_size)
 
+    def in_precision(self, dtype: str) -> NextFrames:
+        return NextFrames(self.predictor.in_precision(dtype), self.horizon)
+
     def get_config(self) -> dict[str, Any]:
         predictor = keras.saving.serialize_keras_object(self.predictor)
         return {"name": self.name, "predictor": predictor, "horizon": self.horizon}
