@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
 import keras
 from keras import ops
+from keras.src import backend  # Keras has no public name for its loop.
 
 from iprnn_tf.cells import Cell, StackedCells
 from iprnn_tf.cells.cell import States, Tensor
@@ -22,7 +24,9 @@ class ConvRNN(keras.layers.RNN):
     `keras.layers.RNN` with a convolutional cell runs, but reports symbolic shapes without
     height and width and can't create the states of a stack. This layer does both and is
     otherwise the `RNN` that Keras users know: `stateful`, `go_backwards`, `unroll`, masks and
-    `initial_state` included.
+    `initial_state` included. It does the same on every backend, but for two things on JAX:
+    `stateful` is refused there, and a cell that updates variables in training, as Dropout and
+    BatchNormalization do, is unrolled for it.
 
     Args:
         cell: a `Cell`, or a list of cells, which becomes a `StackedCells`.
@@ -34,14 +38,17 @@ class ConvRNN(keras.layers.RNN):
     Call arguments:
         sequences: `(B, T, h, w, C)`.
         initial_state: optional list of `(B, h, w, state_size[i])` tensors, zeros by default.
-        mask: optional booleans `(B, T)`; a masked step keeps the states.
+        mask: optional booleans `(B, T)`; a masked step keeps the states, and repeats the features
+            before it or, with `zero_output_for_mask`, gives zeros. A mask of pixels, as
+            `keras.layers.Masking` makes, masks the steps of which it leaves no pixel.
 
     Returns:
         Features `(B, T, h, w, output_size)`, or `(B, h, w, output_size)` without
         `return_sequences`; with `return_state` followed by each state.
 
     Raises:
-        ValueError: if the cell is not a `Cell`, or the input isn't a sequence of images.
+        ValueError: if the cell is not a `Cell`, the input isn't a sequence of images, a mask
+            doesn't fit it, or a stateful layer isn't told its batch and image size.
     """
 
     def __init__(
@@ -58,6 +65,12 @@ class ConvRNN(keras.layers.RNN):
                 "`cell` must be an `iprnn_tf.cells.Cell` or a list of them. "
                 f"Received: cell={cell!r}. Cells with flat states belong in `keras.layers.RNN`."
             )
+        if kwargs.get("stateful") and keras.backend.backend() == "jax":
+            raise ValueError(
+                "On JAX, whose functions keep nothing between calls, a layer can't be stateful. "
+                "Received: stateful=True. Give `return_state=True`, and the states that were "
+                "returned as the next `initial_state`."
+            )
         if kwargs.get("dtype") is None:
             kwargs["dtype"] = cell.dtype_policy
         compute_in(cell, kwargs["dtype"])
@@ -71,6 +84,12 @@ class ConvRNN(keras.layers.RNN):
                 "`ConvRNN` runs over sequences of shape (batch, time, height, width, channels). "
                 f"Received: sequences of shape {tuple(sequences_shape)}. For a single step, call "
                 "the cell."
+            )
+        if self.stateful and None in (sequences_shape[0], *sequences_shape[2:4]):
+            raise ValueError(
+                "A stateful layer keeps states of a fixed size. Received: sequences of shape "
+                f"{tuple(sequences_shape)}. Give `keras.Input` a `batch_shape` whose batch, height "
+                "and width are known."
             )
         super().build(sequences_shape, initial_state_shape)
 
@@ -96,10 +115,99 @@ class ConvRNN(keras.layers.RNN):
         mask: Tensor | None = None,
         training: bool = False,
     ) -> Any:
-        if initial_state is None and not self.stateful:
-            batch, _, height, width, _ = ops.shape(sequences)
-            initial_state = self.get_initial_state(batch, (height, width))
-        if mask is not None:
-            # Keras's loop adds the axes of an image by itself, but not under JAX.
-            mask = ops.expand_dims(mask, axis=(2, 3, 4))  # (B, T, 1, 1, 1)
-        return super().call(sequences, initial_state, mask, training)
+        batch, _, height, width, _ = ops.shape(sequences)
+        if initial_state is None:
+            initial_state = self._kept(batch) or self.get_initial_state(batch, (height, width))
+        states = [
+            ops.cast(state, self.cell.compute_dtype) for state in keras.tree.flatten(initial_state)
+        ]
+        mask = None if mask is None else _of_steps(mask, sequences)
+        last, features, states = self.inner_loop(sequences, states, mask, training)
+        for variable, state in zip(self.states or [], states, strict=False):
+            variable.assign(ops.concatenate([state, variable[batch:]], axis=0))
+        output = features if self.return_sequences else last
+        return (output, *states) if self.return_state else output
+
+    def _kept(self, batch: int | Tensor) -> States:
+        """The states that a stateful layer stopped at, of as many sequences as there are now."""
+        kept = self.states or []
+        if kept and isinstance(batch, int) and batch > kept[0].shape[0]:
+            raise ValueError(
+                "A stateful layer goes on with the sequences that it began with. Received: "
+                f"{batch} sequences, where it was built for {kept[0].shape[0]}. Give as many, or "
+                "build another layer."
+            )
+        return [ops.copy(state[:batch]) for state in kept]  # PyTorch changes them in place.
+
+    def inner_loop(
+        self, sequences: Tensor, initial_state: States, mask: Tensor | None, training: bool = False
+    ) -> tuple[Tensor, Tensor, States]:
+        """Runs the cell in Keras's loop, which isn't shown the mask: backends differ there.
+
+        Args:
+            sequences: `(B, T, h, w, C)`.
+            initial_state: list of `(B, h, w, state_size[i])` tensors.
+            mask: booleans `(B, T)`, or None.
+            training: whether the cell is to behave as in training.
+
+        Returns:
+            The last features, those of all steps if they are wanted, and the last states.
+        """
+        options = {"training": training} if self.cell._call_has_training_arg else {}
+        step = functools.partial(self.cell, **options)
+        if mask is None:
+            return self._loop(step, sequences, initial_state, training)
+
+        def masked_step(inputs: tuple[Tensor, Tensor], carried: States) -> tuple[Tensor, States]:
+            features, seen = inputs
+            before, *states = carried
+            features, new_states = step(features, states)
+            features = ops.where(seen, features, before)
+            states = [ops.where(seen, *pair) for pair in zip(new_states, states, strict=True)]
+            return features, [before if self.zero_output_for_mask else features, *states]
+
+        nothing = ops.zeros(
+            (*ops.shape(initial_state[0])[:3], self.cell.output_size), self.cell.compute_dtype
+        )
+        seen = mask[:, :, None, None, None]  # (B, T, 1, 1, 1)
+        last, features, (_, *states) = self._loop(
+            masked_step, (sequences, seen), [nothing, *initial_state], training
+        )
+        return last, features, states
+
+    def _loop(self, step: Any, inputs: Any, states: States, training: bool) -> Any:
+        # What a cell updates, as moving averages and seeds are, would leak from JAX's loop.
+        updates = bool(training and self.cell.non_trainable_variables)
+        leaks = updates and keras.backend.backend() == "jax"
+        return backend.rnn(
+            step,
+            inputs,
+            states,
+            go_backwards=self.go_backwards,
+            unroll=self.unroll or leaks,
+            input_length=keras.tree.flatten(inputs)[0].shape[1],
+            return_all_outputs=self.return_sequences,
+        )
+
+    def compute_mask(self, sequences: Tensor, mask: Any) -> Any:
+        output_mask = None
+        if self.return_sequences and mask is not None:
+            output_mask = _of_steps(mask, sequences)
+        return [output_mask, *[None] * len(self.state_size)] if self.return_state else output_mask
+
+
+def _of_steps(mask: Any, sequences: Tensor) -> Tensor:
+    """The mask of the steps, `(B, T)`; a step is seen if any of its pixels is."""
+    mask = ops.cast(ops.convert_to_tensor(mask), "bool")
+    given, wanted = tuple(mask.shape), tuple(sequences.shape[: max(len(mask.shape), 2)])
+    fits = len(given) in (2, 4) and all(
+        own is None or other is None or own == other
+        for own, other in zip(given, wanted, strict=True)
+    )
+    if not fits:
+        raise ValueError(
+            "A mask has one boolean for each step, (B, T), or for each pixel, (B, T, h, w). "
+            f"Received: mask of shape {given} for sequences of shape {tuple(sequences.shape)}. "
+            "Repeat or cut it."
+        )
+    return mask if len(given) == 2 else ops.any(mask, axis=(2, 3))

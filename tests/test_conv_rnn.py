@@ -157,54 +157,10 @@ def test_one_layer_takes_images_of_any_size(randomize):
         assert tuple(layer(images(BATCH, TIME, *size, CHANNELS)).shape) == (BATCH, *size, CHANNELS)
 
 
-@every_cell
-def test_a_stateful_layer_goes_on_where_it_stopped_until_it_is_reset(randomize, make_cell):
-    layer = built(randomize, make_cell(), stateful=True, return_sequences=True)
-    first, second = images(*SHAPE), images(*SHAPE, seed=2)
-    expected, _ = looped(layer.cell, np.concatenate([first, second], axis=1))
-    received = np.concatenate([array(layer(first)), array(layer(second))], axis=1)
-    np.testing.assert_allclose(received, expected, atol=1e-5)
-    layer.reset_state()
-    np.testing.assert_allclose(array(layer(first)), expected[:, :TIME], atol=1e-5)
-
-
 def test_going_backwards_reverses_time(randomize):
     layer = built(randomize, stgru(), return_sequences=True, go_backwards=True)
     expected, _ = looped(layer.cell, images(*SHAPE)[:, ::-1])
     np.testing.assert_allclose(array(layer(images(*SHAPE))), expected, atol=1e-5)
-
-
-@every_cell
-@pytest.mark.parametrize("unroll", [False, True])
-def test_masked_steps_are_as_if_they_were_not_there(randomize, make_cell, unroll):
-    layer = built(randomize, make_cell(), return_sequences=True, return_state=True, unroll=unroll)
-    mask = np.array([[True, False, True, True], [True, True, True, False]])
-    features, *states = layer(images(*SHAPE), mask=mask)
-    for sample in range(BATCH):
-        kept = images(*SHAPE)[:, mask[sample]]
-        expected, expected_states = looped(layer.cell, kept)
-        seen = array(features)[sample, mask[sample]]
-        np.testing.assert_allclose(seen, expected[sample], atol=1e-5)
-        for state, expected_state in zip(states, expected_states, strict=True):
-            np.testing.assert_allclose(array(state)[sample], expected_state[sample], atol=1e-5)
-
-
-def test_a_masked_step_repeats_the_features_before_it(randomize):
-    layer = built(randomize, stgru(), return_sequences=True)
-    features = array(layer(images(*SHAPE), mask=np.array([[True, False, True, True]] * BATCH)))
-    np.testing.assert_array_equal(features[:, 1], features[:, 0])
-    assert not np.allclose(features[:, 2], features[:, 0])
-
-
-@pytest.mark.parametrize("unroll", [False, True])
-def test_the_features_of_masked_steps_are_zero_when_asked_for(randomize, unroll):
-    mask = np.array([[True, False, True, True], [True, True, False, True]])
-    layer = built(
-        randomize, stgru(), return_sequences=True, zero_output_for_mask=True, unroll=unroll
-    )
-    features = array(layer(images(*SHAPE), mask=mask))
-    assert not features[~mask].any()
-    assert features[mask].all()
 
 
 @every_cell

@@ -45,6 +45,8 @@ class VideoPredictor(keras.Model):
         inputs: the context `(B, T, H, W, C)`, or the dict that training uses: `context`,
             `teacher` `(B, K - 1, H, W, C)`, `use_teacher` `(B, K - 1)` and, for reverse
             scheduled sampling, `use_context` `(B, T - 1)`.
+        training: whether layers such as Dropout behave as in training; as always in Keras, `fit`
+            says so, and `predict`, `rollout` and `step` don't.
 
     Returns:
         For a context the K next frames, `(B, K, H, W, C)`; for a dict all next frames from the
@@ -157,7 +159,8 @@ class VideoPredictor(keras.Model):
             return dynamic_rollout(self, context, horizon)
         return rollout(self, context, horizon, **kwargs)
 
-    def call(self, inputs: Tensor | dict[str, Tensor]) -> Tensor:
+    def call(self, inputs: Tensor | dict[str, Tensor], training: bool | None = None) -> Tensor:
+        del training  # Keras hands it on to every layer that is called within this one.
         if not isinstance(inputs, dict):
             return self.rollout(inputs)
         if not {"context", "teacher", "use_teacher"} <= set(inputs):
