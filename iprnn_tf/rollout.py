@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
+import keras
 from keras import ops
 
 from iprnn_tf.arguments import integer
@@ -75,7 +76,7 @@ def rollout(
         chosen = _unstacked(use_context) + chosen
 
     steps = horizon - 1 if use_context is None else len(frames) + horizon - 2
-    unrolled = steps if steps <= UNROLLED_STEPS else len(given)
+    unrolled = len(given) if steps > UNROLLED_STEPS and _may_loop(predictor) else steps
     for k in range(unrolled):
         frame = predictions[-1]
         if k < len(given):
@@ -88,6 +89,13 @@ def rollout(
         looped = feed_back(predictor, predictions[-1], states, steps - unrolled + 1)
         outputs = ops.concatenate([outputs, looped[:, 1:]], axis=1)
     return outputs if return_warm_up else outputs[:, -horizon:]
+
+
+def _may_loop(predictor: Steppable) -> bool:
+    """Whether no variable that may be updated, as a moving average is, would leak from a loop."""
+    return keras.backend.backend() != "jax" or not getattr(
+        predictor, "non_trainable_variables", None
+    )
 
 
 def feed_back(predictor: Steppable, frame: Tensor, states: States, horizon: int | Tensor) -> Tensor:

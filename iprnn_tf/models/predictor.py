@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -160,7 +160,9 @@ class VideoPredictor(keras.Model):
         return rollout(self, context, horizon, **kwargs)
 
     def call(self, inputs: Tensor | dict[str, Tensor], training: bool | None = None) -> Tensor:
-        del training  # Keras hands it on to every layer that is called within this one.
+        return _InMode(autocast=False)(inputs, predict=self._next_frames, training=training)
+
+    def _next_frames(self, inputs: Tensor | dict[str, Tensor]) -> Tensor:
         if not isinstance(inputs, dict):
             return self.rollout(inputs)
         if not {"context", "teacher", "use_teacher"} <= set(inputs):
@@ -286,6 +288,19 @@ class VideoPredictor(keras.Model):
     def _deserialized(cls, config: dict[str, Any], custom_objects: Any) -> dict[str, Any]:
         """Returns the constructor's arguments; a class with layers among them creates them."""
         return config
+
+
+class _InMode(keras.layers.Layer):
+    """Has all layers that a function calls know the mode, as those within a layer do.
+
+    On JAX, `fit` calls no model but its `call`, and the layers within would not know.
+    """
+
+    def call(
+        self, inputs: Any, predict: Callable[[Any], Tensor], training: bool | None = None
+    ) -> Tensor:
+        del training  # Keras hands it on.
+        return predict(inputs)
 
 
 def _checked_image_shape(image_shape: Sequence[int | None]) -> ImageShape:
