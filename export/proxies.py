@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import ipaddress
-import urllib.parse
+import re
 import urllib.request
 from collections.abc import Iterable
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host is this machine, to which no proxy knows the way."""
+    """Whether a host is this machine, which a proxy can't reach."""
+    host = host.lower()
     if host == "localhost" or host.endswith(".localhost"):
         return True
     try:
@@ -30,6 +31,5 @@ def way_to(server: str, host: str, schemes: Iterable[str]) -> str:
     scheme = next((scheme for scheme in schemes if scheme in proxies), None)
     if scheme is None or is_loopback(host) or urllib.request.proxy_bypass(host):
         return server
-    address = urllib.parse.urlsplit(proxies[scheme])
-    shown = address._replace(netloc=address.netloc.rpartition("@")[2]).geturl()  # No password.
-    return f"{server} (by {scheme}_proxy={shown}; no_proxy={host} goes straight there)"
+    shown = re.sub(r"^(\w+://)?.*@", r"\1", proxies[scheme])  # Without a password.
+    return f"{server} (through {scheme}_proxy={shown}; set no_proxy={host} to connect directly)"

@@ -1,4 +1,4 @@
-"""Arguments as the library keeps them, and what is said of wrong ones."""
+"""Arguments as the library keeps them, and the errors for wrong ones."""
 
 from __future__ import annotations
 

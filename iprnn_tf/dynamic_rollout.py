@@ -60,4 +60,5 @@ def dynamic_rollout(predictor: Predictor, context: Tensor, horizon: int | Tensor
         Predictions `(B, K, H, W, C)`.
     """
     frame, states = prime(predictor, context)
-    return feed_back(predictor, frame, states, horizon)
+    predictions, _ = feed_back(predictor, frame, states, horizon)
+    return predictions

@@ -23,7 +23,7 @@ def frame_weights(sample_weight: Any, frames: Tensor) -> Tensor:
         ValueError: if the weights have another shape.
     """
     weights = ops.cast(ops.convert_to_tensor(sample_weight), "float32")
-    given, wanted = tuple(weights.shape), tuple(frames.shape[:2])
+    given, wanted = tuple(weights.shape), tuple(ops.convert_to_tensor(frames).shape[:2])
     fits = len(given) in (1, 2) and all(
         own is None or other is None or own == other
         for own, other in zip(given, wanted, strict=False)
@@ -32,6 +32,6 @@ def frame_weights(sample_weight: Any, frames: Tensor) -> Tensor:
         raise ValueError(
             "`sample_weight` is one weight for each sequence, (B,), or for each frame, (B, T). "
             f"Received: sample_weight of shape {given} for frames with (B, T) = {wanted}. Repeat "
-            "or average it over the other axes."
+            "it, or average it over other axes; `sample_weight[:, 0]` makes (B,) of (B, 1)."
         )
     return weights[:, None] if len(given) == 1 else weights

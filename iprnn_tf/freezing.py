@@ -1,4 +1,4 @@
-"""Which parts of a model don't learn: told to what they are made of, and remembered in configs."""
+"""Frozen parts of a model: `trainable=False` applied to all sublayers, and kept in configs."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def freeze(model: keras.Model, paths: Iterable[str]) -> None:
             f"Received: {', '.join(sorted(unknown))}, which {model.name!r} doesn't have. "
             f"It has {', '.join(path for path, _ in parts)}."
         )
-    for path, layer in parts if frozen else ():  # From the top: what holds a layer sets it too.
+    for path, layer in parts:  # From the top: what holds a layer sets it too.
         layer.trainable = path not in frozen
 
 

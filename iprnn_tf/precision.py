@@ -1,4 +1,4 @@
-"""The precision of a layer, told to all that it is made of: Keras tells nothing but the layer."""
+"""The precision of a layer, applied to all its sublayers, which Keras leaves as they are."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import keras
@@ -10,7 +11,8 @@ from keras import ops
 from iprnn_tf.arguments import integer
 from iprnn_tf.cells.cell import States, Tensor
 
-# A graph of more steps is a loop: building one of 200 takes minutes.
+# A graph of more steps without a teacher is made of loops of so many: one that unrolls 200 takes
+# minutes to build, and in a single loop each step would write to all of the predictions.
 UNROLLED_STEPS = 32
 
 
@@ -84,10 +86,12 @@ def rollout(
             frame = ops.where(mask, given[k], frame)
         frame, states = predictor.step(frame, states)
         predictions.append(frame)
-    outputs = ops.stack(predictions, axis=1)
-    if unrolled < steps:
-        looped = feed_back(predictor, predictions[-1], states, steps - unrolled + 1)
-        outputs = ops.concatenate([outputs, looped[:, 1:]], axis=1)
+    parts = [ops.stack(predictions, axis=1)]
+    for start in range(unrolled, steps, UNROLLED_STEPS):
+        count = min(steps - start, UNROLLED_STEPS)
+        looped, states = feed_back(predictor, parts[-1][:, -1], states, count + 1)
+        parts.append(looped[:, 1:])
+    outputs = ops.concatenate(parts, axis=1)
     return outputs if return_warm_up else outputs[:, -horizon:]
 
 
@@ -98,7 +102,9 @@ def _may_loop(predictor: Steppable) -> bool:
     )
 
 
-def feed_back(predictor: Steppable, frame: Tensor, states: States, horizon: int | Tensor) -> Tensor:
+def feed_back(
+    predictor: Steppable, frame: Tensor, states: States, horizon: int | Tensor
+) -> tuple[Tensor, States]:
     """Goes on from a prediction, in a loop whose graph doesn't grow with the horizon.
 
     The loop survives the way to LiteRT, ONNX and OpenVINO, since it writes with a mask; one that
@@ -112,7 +118,7 @@ def feed_back(predictor: Steppable, frame: Tensor, states: States, horizon: int 
             a derivative on every backend where it is a number.
 
     Returns:
-        Predictions `(B, K, H, W, C)`, the first among them.
+        Predictions `(B, K, H, W, C)`, the first among them, and the last states.
     """
     lead_times = ops.reshape(ops.arange(horizon, dtype="int32"), (1, -1, 1, 1, 1))
     first = frame[:, None]
@@ -124,7 +130,27 @@ def feed_back(predictor: Steppable, frame: Tensor, states: States, horizon: int 
         predictions = ops.where(ops.equal(lead_times, k), frame[:, None], predictions)
         return (frame, predictions, *states)
 
-    return ops.fori_loop(1, horizon, predict, (frame, predictions, *states))[1]
+    _, predictions, *states = _loop(predict, (frame, predictions, *states), horizon)
+    return predictions, states
+
+
+def _loop(
+    body: Callable[[Tensor, tuple[Tensor, ...]], tuple[Tensor, ...]],
+    carried: tuple[Tensor, ...],
+    stop: int | Tensor,
+) -> tuple[Tensor, ...]:
+    """Runs a body for 1 to `stop - 1`, in the form that has a derivative on each backend."""
+    if keras.backend.backend() == "jax":
+        return ops.fori_loop(1, stop, body, carried)
+    _, *last = ops.while_loop(
+        lambda k, *_: k < stop,
+        lambda k, *carried: (k + 1, *body(k, carried)),
+        (ops.convert_to_tensor(1, "int32"), *carried),
+        maximum_iterations=stop - 1
+        if isinstance(stop, int)
+        else None,  # XLA's derivative wants it.
+    )
+    return tuple(last)
 
 
 def _warm_up(

@@ -52,6 +52,15 @@ def test_what_is_thawed_within_a_frozen_part_learns(model):
     assert copy.encoder.stem.trainable
 
 
+def test_what_was_thawed_stays_thawed():
+    frozen = keras.layers.GroupNormalization(1, trainable=False)
+    model = IPRNN((12, 8, 1), STGRUCell(3, 3, normalization=frozen), num_layers=1, horizon=HORIZON)
+    [cell] = model.cell.cells
+    cell.spatial_normalization.trainable = cell.temporal_normalization.trainable = True
+    copy = keras.models.clone_model(model)
+    assert len(copy.trainable_weights) == len(copy.weights)
+
+
 def test_a_frozen_part_that_was_saved_does_not_learn(model, tmp_path):
     model.encoder.trainable = False
     model.save(tmp_path / "model.keras")

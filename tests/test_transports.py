@@ -117,7 +117,7 @@ def test_no_proxy_stands_between_a_client_and_its_own_machine(connect):
 @pytest.mark.parametrize(
     ("host", "expected"),
     [
-        *((host, True) for host in ("localhost", "127.9.9.9", "::1", "a.localhost")),
+        *((host, True) for host in ("localhost", "LOCALHOST", "127.9.9.9", "::1", "a.localhost")),
         *((host, False) for host in ("localhost.example", "192.0.2.1", "example", "")),
     ],
 )
@@ -125,9 +125,11 @@ def test_loopback_addresses_are_this_machine(host, expected):
     assert is_loopback(host) == expected
 
 
+@pytest.mark.parametrize("scheme", ["http://", ""])
 @pytest.mark.usefixtures("impatient")
-def test_a_proxy_that_fails_is_named_without_its_password(connect, proxied):
-    named = rf"listening at server.invalid:80 \(by http_proxy=http://{proxied}; no_proxy=server"
+def test_a_proxy_that_fails_is_named_without_its_password(connect, proxied, scheme, monkeypatch):
+    monkeypatch.setenv("http_proxy", f"{scheme}me:secret@{proxied}")
+    named = rf"at server.invalid:80 \(through http_proxy={scheme}{proxied}; set no_proxy=server"
     with pytest.raises(ConnectionError, match=named) as failed:
         connect(server="server.invalid:80").forecast(CONTEXT)
     assert "secret" not in str(failed.value)

@@ -137,8 +137,10 @@ def _config(values: flags.FlagValues, source: str, model: VideoPredictor) -> Tra
         protocols = DATASETS[dataset].protocols
         known = trained.protocol in protocols
         changes["protocol"] = trained.protocol if known else protocols[0]
-        changes["data_dir"], changes["source_dir"], changes["source_fps"] = "", "", 0.0
+        changes["data_dir"], changes["source_fps"] = "", 0.0
         changes["fps"] = (dataset in FOOTAGE and FOOTAGE[dataset].fps) or trained.fps
+    if dataset != trained.dataset or "data_dir" in given:
+        changes["source_dir"] = changes["contents"] = ""  # Of what the model was trained on.
     if values.protocol or dataset != trained.dataset:
         changes["window_stride"] = 0
     changes |= protocol_lengths(values.protocol, trained) | given

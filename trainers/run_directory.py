@@ -79,11 +79,10 @@ class RunDirectory:
         """The settings and, for when all of a project moves, the ways from here to its folders."""
         settings = dataclasses.asdict(config)
         ways = {}
-        for name in ("data_dir", "source_dir"):
+        for name in filter(settings.get, ("data_dir", "source_dir")):
             with contextlib.suppress(ValueError):  # Of Windows, from one drive to another.
                 ways[name] = os.path.relpath(settings[name], self.path.resolve())
-        given = {name: way for name, way in ways.items() if settings[name]}
-        return {"config": settings, "relative": given}
+        return {"config": settings, "relative": ways}
 
     def note_machine(self, step: int) -> None:
         """Adds with which versions and where the run goes on, if not as it did before.
@@ -119,7 +118,7 @@ class RunDirectory:
         """
         try:
             return TrainingConfig(**settings_in(self.config_file))
-        except (OSError, KeyError, TypeError, ValueError) as error:
+        except (OSError, AttributeError, KeyError, TypeError, ValueError) as error:
             raise ValueError(
                 "A run directory is what trainers.train writes, with a config.json in it. "
                 f"Received: {self.path} ({type(error).__name__}: {error}). "

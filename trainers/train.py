@@ -156,13 +156,16 @@ def _config_to_resume(run: RunDirectory, values: flags.FlagValues) -> TrainingCo
             "run. Only video may lie elsewhere now: --data_dir."
         )
     with command_line.when_interrupted(_how_to_go_on(run)):
-        if not given:
-            return with_footage(config)
-        return _with_moved_footage(run, config, values.data_dir)
+        if given:
+            return _with_moved_footage(run, config, values.data_dir)
+        found = with_footage(config)
+        if config.contents not in ("", found.contents):
+            console.say(f"The frames in {found.data_dir} are others than when the run began.")
+        return found
 
 
 def _with_moved_footage(run: RunDirectory, config: TrainingConfig, folder: str) -> TrainingConfig:
-    moved = with_footage(dataclasses.replace(config, data_dir=folder))
+    moved = with_footage(dataclasses.replace(config, data_dir=folder, source_dir=""))
     if config.contents not in ("", moved.contents):
         raise ValueError(
             "A resumed run goes on with the video it began with. Received: "

@@ -67,7 +67,9 @@ class IPRNN(VideoPredictor):
         _check_cell(template)
         filters = template.output_size
         self.num_layers = integer("num_layers", num_layers, "The paper's model has 4.")
-        self.num_downsamplings = integer("num_downsamplings", num_downsamplings, "2, say.", least=0)
+        self.num_downsamplings = integer(
+            "num_downsamplings", num_downsamplings, "For frames of 64x64, 2 are usual.", least=0
+        )
         self.skips = skips
         self.encoder_filters = _one_for_each(self.num_downsamplings, encoder_filters, filters)
 
@@ -75,7 +77,7 @@ class IPRNN(VideoPredictor):
             [*self.encoder_filters, filters], name="encoder", dtype=self.dtype_policy
         )
         self.cell = StackedCells(
-            [self._copy(template, layer) for layer in range(1, num_layers + 1)],
+            [self._copy(template, layer) for layer in range(1, self.num_layers + 1)],
             name="cells",
             dtype=self.dtype_policy,
         )
@@ -202,4 +204,6 @@ def _one_for_each(
             f"{rule} Received: encoder_filters={list(given)} with "
             f"num_downsamplings={num_downsamplings}."
         )
-    return [integer("encoder_filters", filters, rule) for filters in given]
+    return [
+        integer(f"encoder_filters[{scale}]", filters, rule) for scale, filters in enumerate(given)
+    ]

@@ -54,7 +54,7 @@ def settings_in(config_file: Path) -> dict[str, Any]:
     """Returns the settings of a run; folders that moved along with it are found again.
 
     Raises:
-        OSError, KeyError, TypeError, ValueError: if the file isn't there, or damaged.
+        OSError, AttributeError, KeyError, TypeError, ValueError: if the file is missing or damaged.
     """
     made = json.loads(config_file.read_text())
     settings = dict(made["config"])
@@ -91,7 +91,7 @@ def training_settings(source: str | Path) -> dict[str, Any] | None:
         if preset:
             return dict(read_metadata(locate(source))["training"]["config"])
         return settings_in(config_file)
-    except (OSError, KeyError, TypeError, ValueError) as error:
+    except (OSError, AttributeError, KeyError, TypeError, ValueError) as error:
         wanted = f"{METADATA} of a preset, in training.config," if preset else str(config_file)
         raise ValueError(
             f"The {wanted} says how the model was trained. "

@@ -50,7 +50,8 @@ class NextFrames(VideoPredictor):
         return self.predictor.initial_states(batch_size, image_size)
 
     def in_precision(self, dtype: str) -> NextFrames:
-        return NextFrames(self.predictor.in_precision(dtype), self.horizon)
+        predictor = self.predictor.in_precision(dtype)
+        return NextFrames(predictor, self.horizon, name=self.name)
 
     def get_config(self) -> dict[str, Any]:
         predictor = keras.saving.serialize_keras_object(self.predictor)

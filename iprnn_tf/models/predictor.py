@@ -184,7 +184,14 @@ class VideoPredictor(keras.Model):
             self._check_context(x)
         return super().predict(x, *args, **kwargs)
 
-    def export(self, filepath: str | Path, *args: Any, **kwargs: Any) -> None:
+    def export(
+        self,
+        filepath: str | Path,
+        format: str = "tf_saved_model",
+        verbose: bool | None = None,
+        input_signature: Any = None,
+        **kwargs: Any,
+    ) -> None:
         """Exports `predict` for other runtimes; see `keras.Model.export`.
 
         The `input_signature` may be left out: it is a context of any batch size and, with the
@@ -193,15 +200,16 @@ class VideoPredictor(keras.Model):
 
         Args:
             filepath: where to.
-            *args: as in Keras.
+            format: as in Keras.
+            verbose: as in Keras.
+            input_signature: as in Keras.
             **kwargs: as in Keras.
 
         Raises:
             ValueError: if another backend isn't given an `input_signature`.
         """
-        if kwargs.get("input_signature") is None and len(args) < 3:
-            kwargs["input_signature"] = [self._context_spec()]
-        super().export(filepath, *args, **kwargs)
+        input_signature = input_signature or [self._context_spec()]
+        super().export(filepath, format, verbose, input_signature, **kwargs)
 
     def _context_spec(self) -> keras.InputSpec:
         if keras.backend.backend() != "tensorflow":
@@ -279,9 +287,10 @@ class VideoPredictor(keras.Model):
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Self:
         arguments = {**config}
-        frozen = arguments.pop("frozen", ())
+        frozen = arguments.pop("frozen", None)
         model = cls(**cls._deserialized(arguments, custom_objects))
-        freeze(model, frozen)
+        if frozen is not None:  # Older files don't tell.
+            freeze(model, frozen)
         return model
 
     @classmethod
