@@ -76,14 +76,16 @@ class FrameError(keras.losses.Loss):
             total = total + self.absolute_weight * ops.sum(ops.abs(error), axis=(2, 3, 4))
         if self.horizon is None or self.warm_up_weight == 1:
             return total
-        warm_up = total.shape[1] - self.horizon
-        if warm_up < 0:
+        frames = total.shape[1]
+        if frames is not None and frames < self.horizon:
             raise ValueError(
                 "There are at least as many outputs as predictions. Received: frames of shape "
                 f"{tuple(y_pred.shape)}, horizon={self.horizon}. Lower the horizon of the loss."
             )
-        weights = [self.warm_up_weight] * warm_up + [1.0] * self.horizon
-        return total * ops.convert_to_tensor(weights, "float32") * (len(weights) / sum(weights))
+        # A graph that has seen sequences of several lengths doesn't know T.
+        before_the_end = ops.flip(ops.arange(ops.shape(total)[1]), axis=0)
+        weights = ops.where(before_the_end < self.horizon, 1.0, self.warm_up_weight)  # (T,)
+        return total * weights / ops.mean(weights)
 
     def get_config(self) -> dict[str, Any]:
         return {

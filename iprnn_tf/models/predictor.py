@@ -170,6 +170,13 @@ class VideoPredictor(keras.Model):
                 "Training takes a dict of `context`, `teacher` and `use_teacher`. "
                 f"Received: {sorted(inputs)}. `iprnn_tf.data.windows` makes such batches."
             )
+        if None in (inputs["context"].shape[1], inputs["teacher"].shape[1]):
+            shapes = {name: tuple(tensor.shape) for name, tensor in inputs.items()}
+            raise ValueError(
+                "On TensorFlow, `fit` and `evaluate` keep to one number of frames. Received: "
+                f"inputs of shapes {shapes}, as different lengths have in a graph. Give all "
+                "batches the same lengths, and call `compile` again before other ones."
+            )
         return self.rollout(**inputs, horizon=inputs["teacher"].shape[1] + 1, return_warm_up=True)
 
     def predict(self, x: Any, *args: Any, **kwargs: Any) -> Any:
