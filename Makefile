@@ -5,7 +5,17 @@ MINUTES ?= 11.5
 PROCESSES ?= 2
 BIN := $(VENV)/bin
 
-.PHONY: help train test test-all notebook lint install clean
+# What is tested on every backend of Keras: all that speaks keras.ops. A quick part is in `make test`.
+LIBRARY_TESTS := autoencoders cell_contract charts conv_rnn dynamic_rollout files frame_weights \
+	freezing iprnn lengths loading losses masks_and_states metrics mixed_precision model_contract \
+	next_frames optimizers picture_files presets rollout scheduled_sampling ssim stgru \
+	training_mode visualization
+QUICK_TESTS := masks_and_states
+IN_PROCESSES := --numprocesses=$(PROCESSES) --dist=loadfile
+ON_JAX := KERAS_BACKEND=jax JAX_PLATFORMS=cpu $(BIN)/python -m pytest
+ON_TORCH := KERAS_BACKEND=torch KERAS_TORCH_DEVICE=cpu $(BIN)/python -m pytest
+
+.PHONY: help train test test-all test-backends notebook lint install clean
 
 help: ## what there is to make
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1: /p' Makefile
@@ -14,10 +24,20 @@ train: $(VENV)/installed ## install, and train on the digits that ship with the 
 	$(BIN)/python -m trainers.train --dataset=mnist --max_minutes=$(MINUTES)
 
 test: $(VENV)/installed-dev lint ## linters and the tests that take minutes at most
-	$(BIN)/python -m pytest --numprocesses=$(PROCESSES) --dist=loadfile
+	$(BIN)/python -m pytest $(IN_PROCESSES)
+	$(ON_JAX) --numprocesses=$(PROCESSES) $(QUICK_TESTS:%=tests/test_%.py)
 
 test-all: $(VENV)/installed-dev lint ## the slow tests too, one by one: some measure times
 	$(BIN)/python -m pytest -m "slow or not slow"
+	$(MAKE) test-backends
+
+test-backends: $(VENV)/installed-dev ## the library's tests on JAX and, where it is installed, PyTorch
+	$(ON_JAX) -m "slow or not slow" $(IN_PROCESSES) $(LIBRARY_TESTS:%=tests/test_%.py)
+	@if $(BIN)/python -c "import torch" 2>/dev/null; then \
+		$(ON_TORCH) -m "slow or not slow" $(IN_PROCESSES) $(LIBRARY_TESTS:%=tests/test_%.py); \
+	else \
+		echo "PyTorch isn't installed, so nothing was tested on it: see CONTRIBUTING.md."; \
+	fi
 
 notebook: $(VENV)/installed-dev ## colab/quickstart.ipynb, run from its source colab/quickstart.py
 	$(BIN)/python -m colab.build

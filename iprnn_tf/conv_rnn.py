@@ -24,9 +24,9 @@ class ConvRNN(keras.layers.RNN):
     `keras.layers.RNN` with a convolutional cell runs, but reports symbolic shapes without
     height and width and can't create the states of a stack. This layer does both and is
     otherwise the `RNN` that Keras users know: `stateful`, `go_backwards`, `unroll`, masks and
-    `initial_state` included. It does the same on every backend, but for two things on JAX:
-    `stateful` is refused there, and a cell that updates variables in training, as Dropout and
-    BatchNormalization do, is unrolled for it.
+    `initial_state` included. It does the same on every backend, but that `stateful` is refused
+    on JAX. A cell that updates variables in training, as Dropout and BatchNormalization do, is
+    unrolled for it where T is known.
 
     Args:
         cell: a `Cell`, or a list of cells, which becomes a `StackedCells`.
@@ -176,16 +176,17 @@ class ConvRNN(keras.layers.RNN):
         return last, features, states
 
     def _loop(self, step: Any, inputs: Any, states: States, training: bool) -> Any:
-        # What a cell updates, as moving averages and seeds are, would leak from JAX's loop.
+        time = keras.tree.flatten(inputs)[0].shape[1]
+        # What a cell updates, as moving averages and seeds are, would leak from JAX's loop, and the
+        # others' do the first step twice, to see its shape.
         updates = bool(training and self.cell.non_trainable_variables)
-        leaks = updates and keras.backend.backend() == "jax"
         return backend.rnn(
             step,
             inputs,
             states,
             go_backwards=self.go_backwards,
-            unroll=self.unroll or leaks,
-            input_length=keras.tree.flatten(inputs)[0].shape[1],
+            unroll=self.unroll or (updates and time is not None),
+            input_length=time,
             return_all_outputs=self.return_sequences,
         )
 

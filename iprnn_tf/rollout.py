@@ -63,6 +63,7 @@ def rollout(
         ValueError: if the context isn't a sequence of frames of known length, the horizon isn't
             positive, or `teacher` and `use_teacher` don't come together.
     """
+    context = ops.convert_to_tensor(context)
     _check_context(context)
     horizon = integer("horizon", horizon, "It is the number of frames to predict.")
     _check_choices(context, horizon, teacher, use_teacher, use_context)

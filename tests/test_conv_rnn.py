@@ -124,6 +124,21 @@ def test_the_layer_equals_a_loop_over_its_cell(randomize, make_cell, unroll):
         np.testing.assert_allclose(array(state), expected_state, atol=1e-5)
 
 
+@pytest.mark.parametrize("unroll", [False, True])
+def test_moving_averages_move_once_for_each_step(unroll):
+    average = keras.layers.BatchNormalization(momentum=0.5)
+    layer = built(lambda cell: cell, stgru(normalization=average), unroll=unroll)
+    alone = STGRUCell.from_config(layer.cell.get_config())
+    alone.build((BATCH, HEIGHT, WIDTH, CHANNELS))
+    alone.set_weights(layer.cell.get_weights())
+    layer(images(*SHAPE), training=True)
+    states = alone.get_initial_state(BATCH)
+    for step in range(TIME):
+        _, states = alone(images(*SHAPE)[:, step], states, training=True)
+    for received, expected in zip(layer.cell.weights, alone.weights, strict=True):
+        np.testing.assert_allclose(array(received), array(expected), atol=1e-5)
+
+
 def test_without_return_sequences_the_last_features_come_alone(randomize):
     layer = built(randomize, stgru())
     expected, _ = looped(layer.cell, images(*SHAPE))

@@ -211,12 +211,22 @@ def test_a_horizon_may_change_at_any_time(model):
     assert model.horizon == 1
 
 
+on_tensorflow = keras.backend.backend() == "tensorflow"
+
+
+@pytest.mark.skipif(not on_tensorflow, reason="only TensorFlow exports a context of any length")
 def test_keras_exports_a_model_that_was_only_made(model, tmp_path):
     model.export(tmp_path / "exported", verbose=False)
     exported = tf.saved_model.load(tmp_path / "exported")
     for time in (TIME, 1):
         context = frames(model, time)
         close(exported.serve(context), model.rollout(context))
+
+
+@pytest.mark.skipif(on_tensorflow, reason="TensorFlow does")
+def test_a_backend_that_exports_no_context_of_any_length_says_what_it_needs(model, tmp_path):
+    with pytest.raises(ValueError, match=r"Only TensorFlow exports.*Give \[keras.InputSpec"):
+        model.export(tmp_path / "exported", verbose=False)
 
 
 def test_config_round_trip_gives_the_same_model(model):
