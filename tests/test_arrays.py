@@ -157,3 +157,23 @@ def test_frames_are_read_one_by_one(tmp_path, suffix):
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 2_000_000  # All frames have 15 MB.
+
+
+@pytest.mark.parametrize("shape", [(40, 64, 96), (2, 40, 64, 96, 1)])
+def test_chunks_of_hdf5_are_unpacked_once(tmp_path, shape, monkeypatch):
+    frames = np.random.default_rng(0).integers(0, 9, shape).astype("uint16")
+    chunks = (1,) * (len(shape) == 5) + (20, 16, 24) + (1,) * (len(shape) == 5)
+    with h5py.File(tmp_path / "one.h5", "w") as file:
+        file.create_dataset("frames", data=frames, chunks=chunks, compression="gzip")
+    caches = []
+    opened = h5py.File
+
+    def noted(path, **options):
+        caches.append(options.get("rdcc_nbytes"))
+        return opened(path, **options)
+
+    monkeypatch.setattr(h5py, "File", noted)
+    monkeypatch.setattr("iprnn_tf.data.arrays._SMALL_CACHE", 0)
+    videos = list(_read(tmp_path / "one.h5").values())
+    np.testing.assert_array_equal(np.reshape(videos, shape), frames)
+    assert set(filter(None, caches)) == {20 * 64 * 96 * 2}  # One layer: all that a frame touches.

@@ -151,6 +151,9 @@ def test_caltech_is_split_by_set_and_slowed_to_ten_frames_a_second(tmp_path):
         np.testing.assert_array_equal(np.stack(list(cut.frames(video))), FRAMES[::3])
     assert footage.cut(Cut()).image_size == (128, 160)
     assert footage.cut(Cut(fps=5.0)).fps == 5.0
+    every = footage.cut(Cut(image_size=(25, 41), fps=0.0))
+    assert every.fps is None
+    assert len(list(every.frames(footage.find(tmp_path)[0]))) == len(FRAMES)
 
 
 def test_recordings_of_caltech_are_known_by_their_names():

@@ -133,6 +133,11 @@ def test_kitti_knows_when_its_pictures_were_taken(tmp_path):
     assert _read(unknown)[1] == [None] * 4
 
 
+def test_times_of_kitti_that_do_not_grow_tell_nothing(tmp_path):
+    folder = write_kitti_drive(tmp_path, FRAMES, seconds=[0.0, 0.1, 0.1, 0.3])
+    assert _read(folder)[1] == [None] * 4
+
+
 def test_other_times_make_another_recording_of_kitti(tmp_path):
     folder = write_kitti_drive(tmp_path, FRAMES)
     names = [file.name for file in folder.iterdir()]

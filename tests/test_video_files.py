@@ -46,6 +46,21 @@ def test_a_variable_frame_rate_keeps_its_times(tmp_path):
     np.testing.assert_allclose(seconds, np.arange(8) / float(rate), atol=1e-9)
 
 
+@pytest.mark.parametrize("codec", ["libx264", "mpeg4"])
+def test_frames_of_an_avi_with_b_frames_have_the_times_of_its_rate(tmp_path, codec):
+    av = import_av()
+    path = tmp_path / "one.avi"
+    with av.open(str(path), "w") as file:
+        stream = file.add_stream(codec, rate=25, options={"bf": "2"})
+        stream.height, stream.width, stream.pix_fmt = 48, 80, "yuv420p"
+        for index, frame in enumerate(moving_frames(30, (48, 80))):
+            picture = av.VideoFrame.from_ndarray(frame, "rgb24")
+            picture.pts, picture.time_base = index, Fraction(1, 25)
+            file.mux(stream.encode(picture))
+        file.mux(stream.encode(None))
+    np.testing.assert_allclose(_read(path)[1], np.arange(30) / 25)
+
+
 def test_time_starts_at_the_first_frame(tmp_path):
     times = [5 + index / 10 for index in range(8)]
     _, seconds = _read(write_video(tmp_path / "one.mkv", FRAMES, seconds=times))

@@ -183,8 +183,12 @@ def test_a_model_is_measured_on_other_footage_cut_as_its_own(run, tmp_path):
     assert written["data"] == "caltech (paper), test split"
     assert written["sequences"] == 2  # 24 frames at 30 a second are 8 at 10, in windows of 7.
     assert len(written["results"]["IPRNN"]["mse"]["per_lead_time"]) == 4
-    with pytest.raises(ValueError, match=r"taken 10 times a second. Received: --fps=0"):
-        evaluate.main([*arguments, "--fps=0"])
+    evaluate.main([*arguments, "--fps=0"])
+    (all_frames,) = run.glob(f"evaluation-caltech*{tmp_path.name}*fps_0*.json")
+    assert json.loads(all_frames.read_text())["sequences"] == 3  # Of 20.
+    ready = json.loads((run / "config.json").read_text())["config"]["data_dir"]
+    with pytest.raises(ValueError, match=r"keeps its settings. Received: fps 10\.0"):
+        evaluate.main([f"--model={run}", f"--data_dir={ready}", "--fps=10"])
 
 
 def test_kitti_is_prepared_and_trained_on(tmp_path, capsys):

@@ -149,13 +149,7 @@ def _config(values: flags.FlagValues, source: str, model: VideoPredictor) -> Tra
         return config
     cut = config.cut().suited_to_model(model.image_shape, model.value_range)
     channels = cut.channels if cut.channels in CONVERTIBLE_CHANNELS else 0
-    config = with_footage(dataclasses.replace(config, channels=channels), cut)
-    if values.fps is not None and values.fps != config.fps:
-        raise ValueError(
-            f"Frames of this data are taken {config.fps:g} times a second. Received: "
-            f"--fps={values.fps:g}. Leave it out, or give the --data_dir of the videos themselves."
-        )
-    return config
+    return with_footage(dataclasses.replace(config, channels=channels), cut)
 
 
 def _measured(values: flags.FlagValues, config: TrainingConfig) -> dict[str, Any]:

@@ -39,8 +39,8 @@ class FootageSettings:
         0, "1 for grey, 3 for colour; 0 for the videos' own.", choices=(0, *CONVERTIBLE_CHANNELS)
     )
     fps: float = setting(
-        0.0,
-        "Frames a second to take, by time stamps; 0 for all (--dataset=caltech: for 10).",
+        None,
+        "Frames a second to take, by time stamps; 0 for all, the default (--dataset=caltech: 10).",
         minimum=0.0,
         maximum=1000.0,
     )
@@ -89,7 +89,7 @@ class FootageSettings:
             image_size=_image_size(self.image_size),
             channels=self.channels or None,
             value_range=self.limits,
-            fps=self.fps or None,
+            fps=self.fps,
             source_fps=self.source_fps or None,
         )
 
@@ -235,7 +235,7 @@ def _check_same(ready: PreparedVideo, dataset: str, cut: Cut) -> None:
     has = ready.settings["cut"] | {"image_size": ready.settings["frame_shape"][:2]}
     has["channels"] = ready.settings["frame_shape"][2]
     asked = {name: value for name, value in cut.as_dict().items() if value is not None}
-    different = [name for name, value in asked.items() if has[name] != value]
+    different = [name for name, value in asked.items() if (has[name] or None) != (value or None)]
     if different:
         raise ValueError(
             "Prepared video keeps its settings. Received: "

@@ -82,7 +82,8 @@ def _allows(field: dataclasses.Field[Any], value: Any) -> bool:
     rule = field.metadata
     if "choices" in rule:
         return value in rule["choices"]
-    return "minimum" not in rule or rule["minimum"] <= value <= rule["maximum"]
+    unsaid = value is None and field.default is None
+    return unsaid or "minimum" not in rule or rule["minimum"] <= value <= rule["maximum"]
 
 
 def _rule(field: dataclasses.Field[Any]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import threading
 import tokenize
 import zipfile
@@ -35,6 +36,8 @@ _ERRORS = (
     zipfile.BadZipFile,
     zlib.error,
 )
+_SMALL_CACHE, _LARGE_CACHE = 2**20, 2**28  # Bytes: HDF5's own, and as much as is taken at most.
+_CACHE_SLOTS = 100_003  # A prime, far above the number of chunks held.
 _loading = threading.Lock()
 _Opener = Callable[[], AbstractContextManager[Any]]  # Gives an array, or a data set in a file.
 
@@ -77,7 +80,7 @@ def open_archive(path: Path, name: str) -> list[Video]:
 def open_hdf5(path: Path, name: str) -> list[Video]:
     """Opens the recordings of an HDF5 file: all data sets with three axes or more, at any depth.
 
-    Frames are read one by one.
+    Frames are read one by one; of chunks, those of one layer are held, up to 256 MiB.
 
     Raises:
         ValueError: if it can't be read, or holds no arrays of frames.
@@ -93,6 +96,8 @@ def open_hdf5(path: Path, name: str) -> list[Video]:
     @contextmanager
     def opened(key: str) -> Iterator[Any]:
         with h5py.File(path) as file:
+            needed = _layer_bytes(file[key])
+        with h5py.File(path, rdcc_nbytes=needed, rdcc_nslots=_CACHE_SLOTS, rdcc_w0=1.0) as file:
             yield file[key]
 
     videos = []
@@ -102,6 +107,17 @@ def open_hdf5(path: Path, name: str) -> list[Video]:
         for key, shape, dtype in found:
             videos += _videos(path, f"{name}[{key}]", functools.partial(opened, key), shape, dtype)
     return _found(videos, path)
+
+
+def _layer_bytes(dataset: Any) -> int:
+    """Bytes of all chunks that a frame lies in: with fewer, each frame would unpack them anew."""
+    chunks = dataset.chunks or (1,) * dataset.ndim
+    time = dataset.ndim == 5  # The axis of time; behind it are those of a frame.
+    covering = [
+        -(-size // chunk) * chunk for size, chunk in zip(dataset.shape, chunks, strict=True)
+    ]
+    needed = math.prod([*chunks[: time + 1], *covering[time + 1 :]]) * dataset.dtype.itemsize
+    return min(max(needed, _SMALL_CACHE), _LARGE_CACHE)
 
 
 def _videos(

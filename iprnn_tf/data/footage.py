@@ -23,7 +23,8 @@ class Cut:
         image_size: (H, W) to scale and cut frames to, or None for their own.
         channels: C, or None for their own; only grey and colour become each other.
         value_range: (low, high) of arrays in other units, or None.
-        fps: frames a second to take by their time stamps, or None for all.
+        fps: frames a second to take by their time stamps, 0 for all, or None for the data set's
+            own, which is all where it has none.
         source_fps: frames a second of what has no time stamps, or None.
     """
 
@@ -42,7 +43,7 @@ class Cut:
         shape = FrameShape(self.image_size, self.channels, self.value_range)
         try:
             frames = video.frames()
-            if self.fps is not None:
+            if self.fps:
                 frames = resampled(frames, self.fps, self.source_fps)
             for frame in frames:
                 yield shape(frame.pixels)
@@ -115,5 +116,5 @@ class Footage:
         return dataclasses.replace(
             given,
             image_size=given.image_size or self.image_size,
-            fps=given.fps or self.fps,
+            fps=self.fps if given.fps is None else given.fps or None,
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import os
 import struct
 from collections.abc import Iterator, Sequence
@@ -146,6 +147,8 @@ def _kitti_times(folder: Path, count: int) -> list[float] | list[None]:
             f"KITTI has one time stamp per picture. Received: {file} with {len(times)}, "
             f"{folder} with {count} pictures. Download the drive again."
         )
+    if any(later <= time for time, later in itertools.pairwise(times)):
+        return [None] * count  # They tell nothing: --source_fps may.
     return [float((time - times[0]) / np.timedelta64(1, "s")) for time in times]
 
 

@@ -19,6 +19,7 @@ SUFFIXES = (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm")
 def open_video(path: Path, name: str) -> list[Video]:
     """Opens a video file: its first video stream, in RGB, each frame at its own time.
 
+    Where frames have no times that grow, as in AVI with B-frames, the stream's rate makes them.
     Frames are turned as players turn them (phones store how they were held). Pixels that aren't
     square stay as they are stored. A file that ends too early is an error before its first frame,
     and damage is one at its frame, as far as the codec tells; neither makes a shorter video.
@@ -40,7 +41,9 @@ def _read(path: Path) -> Iterator[Frame]:
         with av.open(str(path.absolute())) as container:
             if not container.streams.video:
                 raise ValueError("there is no video in it")
-            yield from _frames(container)
+            timed = _has_times(container)
+        with av.open(str(path.absolute())) as container:
+            yield from _frames(container, timed)
     except (OSError, ValueError, EOFError, IndexError, av.error.FFmpegError) as error:
         raise ValueError(
             f"Video files ({', '.join(SUFFIXES)}) are what FFmpeg can decode, from beginning to "
@@ -48,18 +51,31 @@ def _read(path: Path) -> Iterator[Frame]:
         ) from error
 
 
-def _frames(container: Any) -> Iterator[Frame]:
+def _has_times(container: Any) -> bool:
+    """Goes through the packets, without decoding them, to know whether each has its own time.
+
+    AVI stores the order of decoding alone, which B-frames make another than that of showing.
+    """
+    stream = container.streams.video[0]
+    if container.format.name == "avi" and stream.codec_context.has_b_frames:
+        return False
+    times = [packet.pts for packet in container.demux(stream) if packet.size]
+    return None not in times and len(set(times)) == len(times)
+
+
+def _frames(container: Any, timed: bool) -> Iterator[Frame]:
     stream = container.streams.video[0]
     stream.thread_type = "AUTO"
     first_time, size = None, None
-    for picture in _decoded(container, stream):
+    for index, picture in enumerate(_decoded(container, stream)):
         pixels = _upright(picture.to_ndarray(format="rgb24"), picture)
         size = size or pixels.shape
         if pixels.shape != size:
             raise ValueError(f"its frames change from {size[0]} x {size[1]} to {size_of(pixels)}")
-        if first_time is None:
-            first_time = picture.time
-        yield Frame(pixels, None if picture.time is None else picture.time - first_time)
+        first_time = picture.time if index == 0 else first_time
+        rate = stream.average_rate
+        told = float(index / rate) if rate else None
+        yield Frame(pixels, picture.time - first_time if timed else told)
     if size is None:
         raise ValueError("there are no frames in it")
 
