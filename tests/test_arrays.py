@@ -1,5 +1,6 @@
 """Arrays of frames in files, one or many, and arrays of something else."""
 
+import re
 import tracemalloc
 import zipfile
 
@@ -12,6 +13,47 @@ from iprnn_tf.data.videos import find_videos, open_videos
 
 COLOUR = moving_frames(4, (16, 24))
 GREY = COLOUR[..., :1]
+
+
+AXES = "NTHWC"
+SIZES = dict(zip(AXES, (2, 7, 16, 24, 3), strict=True))
+
+
+@pytest.mark.parametrize(
+    ("order", "sizes"),
+    [
+        ("TCHW", {}),
+        ("TCHW", {"C": 1}),
+        ("NTCHW", {}),
+        ("NTCHW", {"C": 1}),
+        ("NCTHW", {}),
+        ("NHWT", {"H": 24}),
+        ("NTHW", {"H": 24}),
+        ("NTHW", {}),
+        ("NHWT", {}),
+    ],
+)
+def test_the_advice_on_axes_makes_videos_of_the_array(tmp_path, order, sizes):
+    """Whichever sentence names the order of the array, its code is run."""
+    sizes = SIZES | sizes
+    kept = [axis for axis in AXES if axis in order]
+    wanted = np.random.default_rng(0).random([sizes[axis] for axis in kept])
+    given = np.transpose(wanted, [kept.index(axis) for axis in order])
+    with pytest.raises(ValueError, match=r"Received: one\.npy of shape") as caught:
+        _read(_written(tmp_path / "one.npy", given))
+    advice = str(caught.value).partition("Received")[2]
+    named = f"({', '.join(order)})"
+    assert named in advice
+    if sizes["H"] == sizes["W"]:
+        assert "or" not in advice.split("Order the axes")[1].split()
+    if "C" in order:
+        code = re.search(r"numpy\.moveaxis.*\)", advice)[0]
+    else:
+        code = re.search(
+            rf"(\S+(?: -1, 1\))?\[\.\.\., None\]) where it is {re.escape(named)}", advice
+        )[1]
+    mended = eval(code, {"numpy": np, "array": given})
+    np.testing.assert_array_equal(mended, wanted if "C" in order else wanted[..., None])
 
 
 def _read(path):
@@ -100,7 +142,7 @@ def test_an_archive_that_was_written_again_is_read_again(tmp_path):
 def test_an_array_of_something_else_is_answered_with_the_rule(tmp_path, array, suffix):
     path = _written(tmp_path / f"one{suffix}", array)
     with pytest.raises(
-        ValueError, match=r"\(T, H, W\) for grey.*Received: .*one.*array\[\.\.\., None"
+        ValueError, match=r"\(T, H, W\) for grey.*Received: .*one.*(array\[\.\.\., None|moveaxis)"
     ):
         open_videos(path)
 

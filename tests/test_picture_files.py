@@ -34,6 +34,32 @@ def test_a_saved_gif_has_every_picture_and_their_pace(tmp_path):
             assert np.abs(error).max() <= 8  # A GIF has 256 colours.
 
 
+@pytest.mark.parametrize("pace", [5, 12.5, 30, 40, 48])
+def test_a_gif_plays_as_fast_as_asked_in_the_mean(tmp_path, pace):
+    levels = np.arange(30, dtype=np.uint8)[:, None, None, None]
+    save_gif(tmp_path / "a.gif", np.tile(8 * levels, (1, HEIGHT, WIDTH, 3)), pace)
+    with Image.open(tmp_path / "a.gif") as gif:
+        total = 0
+        for time in range(gif.n_frames):
+            gif.seek(time)
+            total += gif.info["duration"]
+            assert gif.info["duration"] >= 20  # Browsers show 10 ms as 100.
+    assert gif.n_frames == 30
+    assert total == pytest.approx(30_000 / pace, abs=5)
+
+
+def test_still_parts_of_a_colour_gif_stay_the_same(tmp_path):
+    pictures = np.random.default_rng(0).integers(0, 256, (6, 40, 60, 3), np.uint8)
+    pictures[:, :, :30] = np.linspace(0, 255, 40 * 30 * 3).reshape(40, 30, 3)
+    save_gif(tmp_path / "a.gif", pictures)
+    with Image.open(tmp_path / "a.gif") as gif:
+        shown = []
+        for time in range(gif.n_frames):
+            gif.seek(time)
+            shown.append(np.asarray(gif.convert("RGB")))
+    assert np.ptp(np.stack(shown)[:, :, :30], axis=0).max() == 0
+
+
 def test_a_saved_png_is_the_picture(tmp_path):
     picture = filmstrip(CONTEXT, TARGETS, PREDICTIONS)
     save_png(str(tmp_path / "a.png"), picture)

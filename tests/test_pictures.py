@@ -9,6 +9,7 @@ from PIL import Image
 from true_formats import moving_frames, write_gif, write_kitti_drive, write_picture_folder
 
 from iprnn_tf.data.pictures import open_pictures
+from iprnn_tf.data.recordings import naturally_sorted
 from iprnn_tf.data.videos import open_videos
 
 FRAMES = moving_frames(4, (16, 24))
@@ -37,6 +38,24 @@ def test_frame_2_comes_before_frame_10(tmp_path):
     frames = moving_frames(12)
     pixels, _ = _read(write_picture_folder(tmp_path / "frames", frames))
     np.testing.assert_array_equal(pixels, frames)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["plot_0.05.png", "plot_0.1.png", "plot_0.15.png", "plot_0.2.png", "plot_1.0.png"],
+        ["0.25.png", "0.5.png", "0.75.png", "1.0.png"],
+        ["t9.05s.jpg", "t10.0s.jpg", "t10.5s.jpg"],
+        ["v1.8.png", "v1.9.png", "v1.10.png", "v1.11.png"],
+        ["frame_1.2.9.png", "frame_1.2.10.png", "frame_1.10.1.png"],
+        ["2024.01.02.png", "2024.01.10.png", "2024.02.01.png"],
+        ["frame2.png", "frame10.png"],
+        ["run1_0.1.png", "run1_0.2.png", "run2_0.1.png"],
+    ],
+)
+def test_numbers_in_names_count_by_their_value(names):
+    for given in (names[::-1], sorted(names), [*names[1:], names[0]]):
+        assert naturally_sorted(given) == names
 
 
 @pytest.mark.parametrize(

@@ -128,8 +128,8 @@ def _videos(
     fits = _FEWEST_AXES <= len(shape) <= 5 and 0 not in shape and channels <= _MOST_CHANNELS
     if not fits or dtype.kind not in "buif":
         raise ValueError(
-            f"{_RULE} Received: {name} of shape {tuple(shape)} and type {dtype}. Add an axis: "
-            "array[..., None] makes grey of (N, T, H, W)."
+            f"{_RULE} Received: {name} of shape {tuple(shape)} and type {dtype}. "
+            f"{_way_out(tuple(shape))}"
         )
     if not many:
         return [Video(name, functools.partial(_read, path, opened, ()), [path])]
@@ -137,6 +137,23 @@ def _videos(
         Video(f"{name}[{index}]", functools.partial(_read, path, opened, (index,)), [path])
         for index in range(shape[0])
     ]
+
+
+def _way_out(shape: tuple[int, ...]) -> str:
+    """Says how to order the axes of an array; short ones are channels, equal ones a frame's."""
+    few = [axis for axis in (1, len(shape) - 3) if shape[axis] in range(1, _MOST_CHANNELS + 1)]
+    if len(shape) in (4, 5) and 0 not in shape and few and shape[-1] > _MOST_CHANNELS:
+        axes = "NTCHW"[-len(shape) :] if few[-1] == len(shape) - 3 else "NCTHW"
+        return (
+            f"Where it is ({', '.join(axes)}), move the channels to the end: "
+            f"numpy.moveaxis(array, {few[-1]}, -1)."
+        )
+    time_first = "array[..., None] where it is (N, T, H, W)"
+    time_last = "numpy.moveaxis(array, -1, 1)[..., None] where it is (N, H, W, T)"
+    ways = [time_first, time_last]
+    if len(shape) == 4 and shape[1] != shape[3] and shape[2] in (shape[1], shape[3]):
+        ways = [time_last] if shape[1] == shape[2] else [time_first]
+    return f"Order the axes: {', or '.join(ways)}."
 
 
 def _read(path: Path, opened: _Opener, index: tuple[int, ...]) -> Iterator[Frame]:

@@ -13,7 +13,7 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image, ImageOps, ImageSequence
 
-from iprnn_tf.data.recordings import Frame, Video, in_natural_order, size_of
+from iprnn_tf.data.recordings import Frame, Video, naturally_sorted, size_of
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
 # What Pillow raises on damaged files, whatever its documentation says.
@@ -53,7 +53,7 @@ def open_pictures(folder: Path, names: Sequence[str], name: str) -> Video:
         names: of the files, in any order.
         name: of the recording.
     """
-    files = [folder / name for name in sorted(names, key=in_natural_order)]
+    files = [folder / name for name in naturally_sorted(names)]
     times = [folder.parent / KITTI_TIMES] if _has_kitti_times(folder) else []
     return Video(name, functools.partial(_read_folder, folder, files), [*files, *times])
 

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import itertools
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+
+# What stands before and after one number with one point, which has no digit near it.
+_DECIMAL = re.compile(r"(\D*?)(\d+\.\d+)(\D*(?:\.[^.]*)?)")
 
 
 class Frame(NamedTuple):
@@ -66,6 +71,27 @@ def in_natural_order(name: str) -> list[tuple[int, str]]:
         (int(part) if part.isdecimal() else 0, part) for part in re.split(r"(\d+)", name.casefold())
     ]
     return [*parts, (0, name)]  # Names that differ in case alone have one order too.
+
+
+def naturally_sorted(names: Iterable[str]) -> list[str]:
+    """Sorts the names of one recording's files by their numbers, as `in_natural_order`.
+
+    `0.05` comes before `0.1`, as decimals do, where the names differ in nothing but one number with
+    one point, and these can't be versions: one has a zero behind its point, or they are evenly
+    spaced. Else every number counts by itself: version `1.9` comes before `1.10`, and
+    `frame_1.2.10` is no decimal.
+    """
+    names = list(names)
+    found = [_DECIMAL.fullmatch(name) for name in names]
+    frames = {(match[1], match[3]) for match in found if match}
+    if None in found or len(frames) != 1:
+        return sorted(names, key=in_natural_order)
+    values = {name: Fraction(match[2]) for name, match in zip(names, found, strict=True) if match}
+    ordered = sorted(values, key=values.__getitem__)
+    steps = {values[after] - values[before] for before, after in itertools.pairwise(ordered)}
+    zero = any(re.search(r"\.0\d", match[2]) for match in found if match)
+    is_even = len(names) > 2 and len(steps) == 1
+    return ordered if zero or is_even else sorted(names, key=in_natural_order)
 
 
 def size_of(pixels: np.ndarray) -> str:

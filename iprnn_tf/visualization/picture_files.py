@@ -28,17 +28,28 @@ def save_png(path: Path, picture: Picture) -> None:
 def save_gif(path: Path, pictures: Iterable[Picture], frames_per_second: float = 5) -> None:
     """Writes pictures as an endless animation; a half-written file never replaces a good one.
 
-    All pictures are held in memory until the end: long animations are for `save_mp4`.
+    All pictures share one palette, so that what stands still doesn't flicker. GIFs count time in
+    hundredths of a second: durations alternate where the pace is between two of them. All pictures
+    are held in memory until the end: long animations are for `save_mp4`.
     """
     if not 0 < frames_per_second <= FASTEST_GIF:
         raise ValueError(
             f"frames_per_second must be above 0, and at most {FASTEST_GIF}, all that browsers "
             f"show. Received: frames_per_second={frames_per_second}. Leave pictures out instead."
         )
-    first, *others = [Image.fromarray(picture) for picture in _checked(pictures)]
-    pause = round(1000 / frames_per_second)
+    first, *others = _of_one_palette(list(_checked(pictures)))
+    ends = [round(100 * count / frames_per_second) for count in range(len(others) + 2)]
+    pauses = [10 * (end - start) for start, end in itertools.pairwise(ends)]  # Milliseconds.
     with replacing(path) as unfinished:
-        first.save(unfinished, "GIF", save_all=True, append_images=others, duration=pause, loop=0)
+        first.save(unfinished, "GIF", save_all=True, append_images=others, duration=pauses, loop=0)
+
+
+def _of_one_palette(pictures: list[Picture]) -> list[Image.Image]:
+    """Gives every colour the same nearest one of 256 in all pictures."""
+    height = pictures[0].shape[HEIGHT]
+    column = Image.fromarray(np.concatenate(pictures, HEIGHT)).quantize(dither=Image.Dither.NONE)
+    tops = range(0, column.height, height)
+    return [column.crop((0, top, column.width, top + height)) for top in tops]
 
 
 def save_mp4(path: Path, pictures: Iterable[Picture], frames_per_second: float = 5) -> None:
