@@ -181,8 +181,11 @@ def test_a_kill_between_two_states_leaves_the_newer_one(model, tmp_path):
 
 
 @pytest.mark.parametrize("loss", [float("nan"), float("inf")])
-def test_a_loss_that_is_no_number_stops_training(loss):
-    watch = StopOnNonFiniteLoss()
+def test_a_loss_that_is_no_number_stops_training(loss, tmp_path):
+    watch = StopOnNonFiniteLoss(TrainingState(tmp_path, BestModel(tmp_path / "model.keras"), 0))
     watch.on_train_batch_end(0, {"loss": 1.0})
-    with pytest.raises(FloatingPointError, match="by step 5"):
+    with pytest.raises(FloatingPointError, match=r"by step 5.*There is no checkpoint yet"):
+        watch.on_train_batch_end(4, {"loss": loss})
+    (tmp_path / "00000003").mkdir()
+    with pytest.raises(FloatingPointError, match=r"by step 5.*last good checkpoint is intact"):
         watch.on_train_batch_end(4, {"loss": loss})

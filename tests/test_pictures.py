@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 from true_formats import moving_frames, write_gif, write_kitti_drive, write_picture_folder
 
+from iprnn_tf.data.footage import Cut
 from iprnn_tf.data.pictures import open_pictures
 from iprnn_tf.data.recordings import naturally_sorted
 from iprnn_tf.data.videos import open_videos
@@ -117,8 +118,27 @@ def test_pictures_of_two_sizes_or_colours_are_named(tmp_path):
     with pytest.raises(ValueError, match=r"8 x 24 .* in .*frame1.png, 16 x 24 .*frame0.png"):
         _read(folder)
     Image.fromarray(FRAMES[1, ..., 0]).save(folder / "frame1.png")
-    with pytest.raises(ValueError, match=r"with 1 channels in .*frame1.png"):
-        _read(folder)
+    (video,) = open_videos(folder)
+    with pytest.raises(ValueError, match=r"1 channels in .*frame1\.png, 3 in .*frame0\.png"):
+        list(Cut().frames(video))
+
+
+@pytest.mark.parametrize("modes", [("L", "RGB"), ("RGB", "L"), ("L", "P"), ("1", "RGBA")])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_grey_among_colour_is_converted_when_asked(tmp_path, modes, channels):
+    for index, mode in enumerate(modes):
+        Image.fromarray(GREY[index, ..., 0]).convert(mode).save(tmp_path / f"{index}.png")
+    (video,) = open_videos(tmp_path)
+    converted = np.stack(list(Cut(channels=channels).frames(video)))
+    np.testing.assert_array_equal(converted, np.repeat(GREY, channels, axis=-1))
+
+
+def test_numbers_that_are_left_out_are_told(tmp_path):
+    folder = write_picture_folder(tmp_path / "frames", FRAMES)
+    assert list(open_videos(folder)[0].remarks()) == []
+    (folder / "frame3.png").rename(folder / "frame7.png")
+    (told,) = open_videos(folder)[0].remarks()
+    assert told == "the numbers of its frames jump 1 times, first from frame2.png to frame7.png"
 
 
 def test_a_damaged_picture_is_named(tmp_path):

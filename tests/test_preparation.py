@@ -55,6 +55,21 @@ def test_every_video_is_there_whole_and_in_one_split(tmp_path):
     }
 
 
+def test_what_people_would_not_see_is_told(tmp_path):
+    def clip(name, frames, fps):
+        return Video(name, lambda: (Frame(f, i / fps) for i, f in enumerate(frames)))
+
+    copied = [clip(name, NOISE[0], 10) for name in ("train/a", "validation/b", "test/c")]
+    ready = run([*copied, clip("train/d", NOISE[1], 60)], tmp_path).run()
+    same = "is for train, and has the same frames as {} for {}: keep one"
+    assert ready.remarks == (
+        ("train/a", same.format("validation/b", "validation")),
+        ("train/a", same.format("test/c", "test")),
+        ("train/a", "has 10 frames a second, train/d 60; --fps makes them even"),
+    )
+    assert run([*copied, clip("train/d", NOISE[1], 60)], tmp_path).run() == ready
+
+
 def test_fewer_than_three_videos_are_cut_over_time(tmp_path):
     ready = prepare(tmp_path, {"long": NOISE.reshape(60, 6, 8, 3)})
     parts = [(part.split, part.first, part.frames) for part in ready.segments]

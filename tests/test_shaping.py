@@ -5,7 +5,8 @@ import pytest
 from PIL import Image
 from true_formats import moving_frames
 
-from iprnn_tf.data.recordings import Frame
+from iprnn_tf.data.footage import Cut
+from iprnn_tf.data.recordings import Frame, Video
 from iprnn_tf.data.shaping import FrameShape, resampled
 
 
@@ -171,6 +172,21 @@ def test_values_outside_their_range_are_an_error(values, value_range, message):
     with pytest.raises(ValueError, match=message) as caught:
         FrameShape(value_range=value_range)(np.reshape(values, (1, 2, 1)))
     assert "--value_range" in str(caught.value)
+
+
+def test_missing_values_are_counted_in_their_frame_and_filled_when_asked():
+    radar = np.linspace(0, 70, 5 * 4 * 6, dtype="float32").reshape(5, 4, 6, 1)
+    radar[3, 1, 2:4], radar[4, 0, 0] = np.nan, np.nan
+    whole = Video("radar", lambda: (Frame(pixels, None) for pixels in radar))
+    with pytest.raises(ValueError, match=r"radar: Frame 3: .*2 NaN of 24.*--missing.*nan_to_num"):
+        list(Cut(value_range=(0.0, 70.0)).frames(whole))
+    told = []
+    filled = list(Cut(value_range=(0.0, 70.0), missing=7.0).frames(whole, told.append))
+    np.testing.assert_allclose(filled, np.where(np.isnan(radar), 7, radar) / 70, atol=1e-6)
+    assert told == ["3 missing values became 7, in 5 frames"]
+    radar[0, 0, 0] = -np.inf
+    with pytest.raises(ValueError, match=r"Frame 0: .*1 infinite of 24"):
+        list(Cut(value_range=(0.0, 70.0), missing=7.0).frames(whole))
 
 
 def test_whole_numbers_need_a_range():

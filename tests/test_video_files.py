@@ -61,6 +61,45 @@ def test_frames_of_an_avi_with_b_frames_have_the_times_of_its_rate(tmp_path, cod
     np.testing.assert_allclose(_read(path)[1], np.arange(30) / 25)
 
 
+def _write_kinds(path, codec, fmt, streams=1, interlaced=False):
+    av = import_av()
+    with av.open(str(path), "w") as file:
+        options = {"x264-params": "tff=1"} if interlaced else {}
+        added = [file.add_stream(codec, rate=25, options=options) for _ in range(streams)]
+        for stream in added:
+            stream.height, stream.width, stream.pix_fmt = 48, 80, fmt
+        for stream in added:
+            for index, frame in enumerate(FRAMES[:2]):
+                picture = av.VideoFrame.from_ndarray(frame, "rgb24").reformat(format=fmt)
+                picture.pts, picture.time_base = index, Fraction(1, 25)
+                file.mux(stream.encode(picture))
+            file.mux(stream.encode(None))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({}, None),
+        ({"streams": 2}, "the first of its 2 video streams"),
+        ({"interlaced": True}, "it is interlaced"),
+        ({"fmt": "yuv420p10le", "codec": "ffv1"}, "its 10 bits a channel become 8"),
+    ],
+)
+def test_what_players_hide_is_told(tmp_path, options, told):
+    path = _write_kinds(tmp_path / "one.mkv", **{"codec": "libx264", "fmt": "yuv420p"} | options)
+    remarks = open_videos(path)[0].remarks()
+    assert len(remarks) == (told is not None)
+    assert all(remark.startswith(told) for remark in remarks)
+    assert len(_read(path)[0]) == 2
+
+
+def test_grey_of_sixteen_bits_is_refused_as_in_pictures(tmp_path):
+    path = _write_kinds(tmp_path / "one.mkv", "ffv1", "gray16le")
+    with pytest.raises(ValueError, match=r"one\.mkv, .*grey of 16 bits"):
+        _read(path)
+
+
 def test_time_starts_at_the_first_frame(tmp_path):
     times = [5 + index / 10 for index in range(8)]
     _, seconds = _read(write_video(tmp_path / "one.mkv", FRAMES, seconds=times))

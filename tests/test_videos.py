@@ -14,7 +14,7 @@ from true_formats import (
     write_video,
 )
 
-from iprnn_tf.data.videos import find_videos, open_videos
+from iprnn_tf.data.videos import find_videos, kinds, open_videos
 
 FRAMES = moving_frames(3)
 
@@ -80,6 +80,19 @@ def test_hidden_and_unknown_files_are_left_out(tmp_path):
     assert video.name == "seen"
     assert len(_pixels(video)) == 2
     assert len(_pixels(open_videos(tmp_path / "seen")[0])) == 2
+
+
+def test_pictures_beside_video_files_are_left_out_and_told(tmp_path):
+    write_picture_folder(tmp_path, FRAMES)
+    write_picture_folder(tmp_path / "own", FRAMES)
+    for name in ("a.mp4", "b.mp4"):
+        write_video(tmp_path / name, FRAMES)
+    videos = find_videos(tmp_path)
+    assert [video.name for video in videos] == ["a.mp4", "b.mp4", "own"]
+    assert kinds(videos) == "3 videos: 2 video files, 1 picture folder"
+    (told,) = videos[0].remarks()
+    assert told.startswith("3 pictures beside it are left out, such as frame0.png")
+    assert list(videos[1].remarks()) == list(videos[2].remarks()) == []
 
 
 def test_links_are_followed_once_and_circles_end(tmp_path):

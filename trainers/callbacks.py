@@ -21,8 +21,8 @@ from iprnn_tf.visualization import filmstrips
 
 PART_BYTES = 14 * 2**20  # Of one file of the training state: some places take no larger ones.
 _NO_NUMBER = (
-    "{} is no finite number any more, {}, so training stopped. The last good checkpoint is "
-    "intact. Try a smaller --learning_rate, a smaller --clip_norm or --mixed_precision=float32."
+    "{} is no finite number any more, {}, so training stopped. {} Try a smaller --learning_rate, "
+    "a smaller --clip_norm or --mixed_precision=float32."
 )
 
 
@@ -68,6 +68,11 @@ class BestModel(keras.callbacks.Callback):
                 self.best, self.best_epoch = float(logs["mse"]), self._epoch
                 with replacing(self.path) as temporary:
                     _uncompiled(self.model).save(temporary)
+
+
+def _no_number(what: str, when: str, is_saved: bool) -> str:
+    kept = "The last good checkpoint is intact." if is_saved else "There is no checkpoint yet."
+    return _NO_NUMBER.format(what, when, kept)
 
 
 def _uncompiled(model: keras.Model) -> keras.Model:
@@ -130,7 +135,7 @@ class TrainingState(keras.callbacks.Callback):
             return self._epochs
         epochs, arrays = self._last
         if not all(np.isfinite(array).all() for array in arrays[1:]):
-            raise FloatingPointError(_NO_NUMBER.format("A weight", "in this epoch"))
+            raise FloatingPointError(_no_number("A weight", "in this epoch", self.is_saved))
         older = [*self._folders(), *self.path.glob(".unfinished.*")]
         with new_folder(self.path / f"{epochs:08d}") as folder:
             for index, part in enumerate(_parts(arrays)):
@@ -161,6 +166,11 @@ class TrainingState(keras.callbacks.Callback):
             ) from error
         self._epochs, self.best_model.best_epoch = int(epochs), int(best_epoch)
         return self._epochs
+
+    @property
+    def is_saved(self) -> bool:
+        """Whether there is a state to go on from."""
+        return bool(self._folders())
 
     def _folders(self) -> list[Path]:
         """The saved states, the last one last."""
@@ -195,12 +205,20 @@ def _all_variables(model: keras.Model) -> list[Any]:
 
 
 class StopOnNonFiniteLoss(keras.callbacks.Callback):
-    """Stops a run whose loss is no number any more, before it overwrites a good checkpoint."""
+    """Stops a run whose loss is no number any more, before it overwrites a good checkpoint.
+
+    Args:
+        state: what is saved of the run.
+    """
+
+    def __init__(self, state: TrainingState) -> None:
+        super().__init__()
+        self.state = state
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         if not math.isfinite(logs["loss"]):
             raise FloatingPointError(
-                _NO_NUMBER.format("The loss", f"by step {batch + 1} of this epoch")
+                _no_number("The loss", f"by step {batch + 1} of this epoch", self.state.is_saved)
             )
 
 

@@ -50,6 +50,7 @@ _SETTINGS = (  # Of the run's, that may be replaced.
     "data_dir",
     "fps",
     "source_fps",
+    "missing",
     "skip_bad_files",
 )
 _OF_A_FILE = ("context_frames", "horizon")  # The settings that go with --data_file.

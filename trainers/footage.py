@@ -16,6 +16,7 @@ from iprnn_tf.data.preparation import Preparation
 from iprnn_tf.data.prepared import INDEX, PreparedVideo
 from iprnn_tf.data.recordings import Video
 from iprnn_tf.data.shaping import CONVERTIBLE_CHANNELS
+from iprnn_tf.data.videos import kinds
 from programs import command_line
 from programs.commands import command
 from programs.console import console
@@ -49,6 +50,9 @@ class FootageSettings:
     )
     value_range: str = setting(
         "", "low,high of arrays in other units than bytes or [0, 1], such as 0,70 for radar."
+    )
+    missing: float = setting(
+        None, "Value that NaN in arrays becomes, in their units; told how often."
     )
     skip_bad_files: bool = setting(False, "Go on where a video can't be read, and list it.")
     source_dir: str = recorded()  # The videos that data_dir was prepared of.
@@ -91,6 +95,7 @@ class FootageSettings:
             value_range=self.limits,
             fps=self.fps,
             source_fps=self.source_fps or None,
+            missing=self.missing,
         )
 
 
@@ -163,7 +168,9 @@ def find(dataset: str, data_dir: str) -> list[Video]:
             f"--dataset={dataset} needs --data_dir, the folder of its videos. Received: none. "
             "docs/video.md says where to get them and how they lie."
         )
-    return FOOTAGE[dataset].find(Path(data_dir))
+    videos = FOOTAGE[dataset].find(Path(data_dir))
+    console.say(f"Found {kinds(videos)}.")
+    return videos
 
 
 def prepared(dataset: str, data_dir: str, cut: Cut, skip_bad_files: bool = False) -> PreparedVideo:
@@ -208,6 +215,8 @@ def prepare(
     finally:
         progress.end()
     say_skipped(ready)
+    for name, text in ready.remarks:
+        console.say(f"Note: {name}: {text}.")
     return ready
 
 
@@ -235,13 +244,15 @@ def _check_same(ready: PreparedVideo, dataset: str, cut: Cut) -> None:
     has = ready.settings["cut"] | {"image_size": ready.settings["frame_shape"][:2]}
     has["channels"] = ready.settings["frame_shape"][2]
     asked = {name: value for name, value in cut.as_dict().items() if value is not None}
-    different = [name for name, value in asked.items() if (has[name] or None) != (value or None)]
+    different = [
+        name for name, value in asked.items() if (has.get(name) or None) != (value or None)
+    ]
     if different:
         raise ValueError(
             "Prepared video keeps its settings. Received: "
             f"{', '.join(f'{name} {asked[name]}' for name in different)} with {ready.folder}, "
-            f"where {', '.join(f'{name} is {has[name]}' for name in different)}. Leave them out, "
-            "or give the folder of the videos themselves."
+            f"where {', '.join(f'{name} is {has.get(name)}' for name in different)}. Leave "
+            "them out, or give the folder of the videos themselves."
         )
 
 

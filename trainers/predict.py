@@ -20,6 +20,7 @@ black ones. Frames are taken as often as in training, where the input has time s
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -50,7 +51,7 @@ from trainers.prediction_report import write_report
 from trainers.run_directory import config_of
 from trainers.settings import define_flags, given_settings
 
-_SETTINGS = ("fps", "source_fps", "value_range")
+_SETTINGS = ("fps", "source_fps", "value_range", "missing")
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -128,6 +129,11 @@ def _define_flags(values: flags.FlagValues) -> None:
 
 def _fitted(cut: Cut, model: VideoPredictor) -> Cut:
     """Takes frames as the model wants them; sides that it leaves open are the frames' own."""
+    if cut.value_range and cut.value_range != (model.value_range or (0.0, 1.0)):
+        console.say(
+            f"Note: the model's --value_range is {model.value_range or (0.0, 1.0)}, not "
+            f"{cut.value_range}: it sees other brightness than in training."
+        )
     return cut.suited_to_model(model.image_shape, cut.value_range or model.value_range)
 
 
@@ -166,7 +172,14 @@ def _forecasts(forecaster: Forecaster, videos: list[Video], cut: Cut) -> Iterato
                 f"Frames of {size_of(own)} are scaled and cut to {wanted[0]} x {wanted[1]}."
             )
             told.add(own.shape)
-        yield from forecaster.forecasts(cut.frames(video), video.name)
+        remark = functools.partial(_say_note, video.name)
+        for text in video.remarks():
+            remark(text)
+        yield from forecaster.forecasts(cut.frames(video, remark), video.name)
+
+
+def _say_note(name: str, text: str) -> None:
+    console.say(f"Note: {name}: {text}.")
 
 
 def _with_progress(forecasts: Iterable[Forecast], total: int | None) -> Iterator[Forecast]:

@@ -204,7 +204,7 @@ def train(config: TrainingConfig, run: RunDirectory) -> Training:
         run.path, histogram_freq=int(config.histograms), write_graph=False
     )
     callbacks = [
-        StopOnNonFiniteLoss(),
+        StopOnNonFiniteLoss(state),
         TrainingProgress(config.steps, step),
         *_filmstrips(config, run),  # Before the averaged weights go.
         best_model,

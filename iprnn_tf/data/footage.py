@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from iprnn_tf.data.recordings import Video
+from iprnn_tf.data.recordings import Frame, Video
 from iprnn_tf.data.shaping import FrameShape, resampled
 
 PAPER_SIZE = (128, 160)
@@ -26,6 +26,7 @@ class Cut:
         fps: frames a second to take by their time stamps, 0 for all, or None for the data set's
             own, which is all where it has none.
         source_fps: frames a second of what has no time stamps, or None.
+        missing: value that NaN in arrays becomes, in their units, or None where it is an error.
     """
 
     image_size: tuple[int, int] | None = None
@@ -33,22 +34,55 @@ class Cut:
     value_range: tuple[float, float] | None = None
     fps: float | None = None
     source_fps: float | None = None
+    missing: float | None = None
 
-    def frames(self, video: Video) -> Iterator[np.ndarray]:
+    def frames(
+        self, video: Video, remark: Callable[[str], None] = lambda text: None
+    ) -> Iterator[np.ndarray]:
         """Yields the frames of a video, `(H, W, C)`, uint8 or float32 in [0, 1], as they are read.
+
+        Args:
+            video: a recording.
+            remark: told at the end, in half a sentence, how many values were filled, if any.
 
         Raises:
             ValueError: if the video, which it names, can't be read or doesn't fit.
         """
         shape = FrameShape(self.image_size, self.channels, self.value_range)
         try:
-            frames = video.frames()
+            frames = self._of_one_kind(video.frames())
             if self.fps:
                 frames = resampled(frames, self.fps, self.source_fps)
-            for frame in frames:
-                yield shape(frame.pixels)
+            filled, index = 0, -1
+            for index, frame in enumerate(frames):
+                pixels, added = self._filled(frame.pixels)
+                filled += added
+                yield _shaped(shape, pixels, index)
         except ValueError as error:
             raise ValueError(f"{video.name}: {error}") from error
+        if filled:
+            remark(f"{filled:,} missing values became {self.missing:g}, in {index + 1:,} frames")
+
+    def _of_one_kind(self, frames: Iterator[Frame]) -> Iterator[Frame]:
+        """Refuses grey among colour, unless it is said what both become."""
+        first: Frame | None = None
+        for index, frame in enumerate(frames):
+            first = first or frame
+            counts = frame.pixels.shape[-1], first.pixels.shape[-1]
+            if self.channels is None and counts[0] != counts[1]:
+                raise ValueError(
+                    "Frames of a video are all grey or all in colour, unless --channels=1 or "
+                    f"--channels=3 converts them. Received: {counts[0]} channels in "
+                    f"{frame.file or f'frame {index}'}, {counts[1]} in "
+                    f"{first.file or 'frame 0'}. Give --channels."
+                )
+            yield frame
+
+    def _filled(self, pixels: np.ndarray) -> tuple[np.ndarray, int]:
+        if self.missing is None or pixels.dtype.kind != "f":
+            return pixels, 0
+        missing = np.isnan(pixels)
+        return np.where(missing, pixels.dtype.type(self.missing), pixels), int(missing.sum())
 
     def suited_to(self, frame: np.ndarray) -> Cut:
         """Returns the same with a size, where a first frame `(H, W, C)` is too large for its own.
@@ -84,7 +118,15 @@ class Cut:
         return {
             name: list(value) if isinstance(value, tuple) else value
             for name, value in dataclasses.asdict(self).items()
+            if name != "missing" or value is not None  # Older preparations don't know it.
         }
+
+
+def _shaped(shape: FrameShape, pixels: np.ndarray, index: int) -> np.ndarray:
+    try:
+        return shape(pixels)
+    except ValueError as error:
+        raise ValueError(f"Frame {index}: {error}") from error
 
 
 def at_rate(video: Video, fps: float) -> Video:

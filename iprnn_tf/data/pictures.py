@@ -13,6 +13,7 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image, ImageOps, ImageSequence
 
+from iprnn_tf.data import remarks
 from iprnn_tf.data.recordings import Frame, Video, naturally_sorted, size_of
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
@@ -55,7 +56,8 @@ def open_pictures(folder: Path, names: Sequence[str], name: str) -> Video:
     """
     files = [folder / name for name in naturally_sorted(names)]
     times = [folder.parent / KITTI_TIMES] if _has_kitti_times(folder) else []
-    return Video(name, functools.partial(_read_folder, folder, files), [*files, *times])
+    frames = functools.partial(_read_folder, folder, files)
+    return Video(name, frames, [*files, *times], functools.partial(remarks.of_gaps, files))
 
 
 def open_animation(path: Path, name: str) -> list[Video]:
@@ -117,13 +119,12 @@ def _read_folder(folder: Path, files: Sequence[Path]) -> Iterator[Frame]:
         except ERRORS as error:
             raise _unreadable(file, error) from error
         first = first or pixels.shape
-        if pixels.shape != first:
+        if pixels.shape[:2] != first[:2]:
             raise ValueError(
-                "Frames of a video have one size, and are all grey or all in colour. Received: "
-                f"{size_of(pixels)} with {pixels.shape[2]} channels in {file}, {first[0]} x "
-                f"{first[1]} with {first[2]} in {files[0]}. Convert or remove the one."
+                f"Frames of a video have one size. Received: {size_of(pixels)} pixels in {file}, "
+                f"{first[0]} x {first[1]} pixels in {files[0]}. Convert or remove the one."
             )
-        yield Frame(pixels, seconds)
+        yield Frame(pixels, seconds, str(file))
 
 
 def _has_kitti_times(folder: Path) -> bool:

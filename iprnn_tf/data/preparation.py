@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from filelock import FileLock, Timeout
 
+from iprnn_tf.data import remarks
 from iprnn_tf.data.digits import SPLITS
 from iprnn_tf.data.footage import Cut
 from iprnn_tf.data.prepared import INDEX, PreparedVideo, Segment
@@ -116,7 +117,7 @@ class Preparation:
                 continue
             height, width, channels = frame.shape
             dtype = "uint8" if frame.dtype == np.uint8 else "uint16"
-            return cut, FrameRecords((height, width, channels), dtype)
+            return cut, FrameRecords((height, width, channels), dtype, video.name)
         raise ValueError(
             "At least one video must be readable. Received: "
             f"{len(self.videos):,} that are not; the first: {reasons[0]}"
@@ -189,14 +190,32 @@ def _remove_others(folder: Path, shards: dict[str, Note]) -> None:
 
 
 def _index(settings: dict[str, Any], shards: dict[str, Note], split: Split) -> dict[str, Any]:
+    segments = _segments(shards, split)
     return {
         "settings": settings,
-        "segments": [dataclasses.asdict(segment) for segment in _segments(shards, split)],
+        "segments": [dataclasses.asdict(segment) for segment in segments],
+        "remarks": _remarks(settings, shards, segments),
         "skipped": {name: why for note in shards.values() for name, why in note["skipped"]},
         "shards": {
             name: {key: note[key] for key in ("bytes", "sha256")} for name, note in shards.items()
         },
     }
+
+
+def _remarks(
+    settings: dict[str, Any], shards: dict[str, Note], segments: list[Segment]
+) -> list[Sequence[str]]:
+    """What is to be said of single videos, and of them all; older notes say nothing."""
+    notes = shards.values()
+    contents, rates = (
+        {name: value for note in notes for name, value in note.get(key, {}).items()}
+        for key in ("contents", "rates")
+    )
+    splits = {segment.video: segment.split for segment in segments}
+    together = [*remarks.of_copies(contents, splits)]
+    if not settings["cut"]["fps"]:
+        together += remarks.of_rates(rates)
+    return [*together, *(remark for note in notes for remark in note.get("remarks", []))]
 
 
 def _segments(shards: dict[str, Note], split: Split) -> list[Segment]:

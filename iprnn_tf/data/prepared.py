@@ -55,6 +55,7 @@ class PreparedVideo:
         skipped: names of the videos that couldn't be read, with the reasons.
         shards: size and SHA-256 of each file.
         source: the folder of the videos, where it is known.
+        remarks: what people should know of its videos: a name, and half a sentence.
     """
 
     folder: Path
@@ -64,6 +65,7 @@ class PreparedVideo:
     skipped: dict[str, str]
     shards: dict[str, dict[str, Any]]
     source: str = ""
+    remarks: tuple[tuple[str, str], ...] = ()
 
     @classmethod
     def read(cls, folder: str | Path) -> PreparedVideo:
@@ -84,6 +86,7 @@ class PreparedVideo:
                 index["skipped"],
                 index["shards"],
                 index.get("source", ""),
+                tuple((name, text) for name, text in index.get("remarks", [])),
             )
             wrong = [
                 name

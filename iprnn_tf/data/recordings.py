@@ -24,10 +24,12 @@ class Frame(NamedTuple):
         pixels: `(H, W, C)`: uint8 RGB or grey (C 3 or 1) from pictures and videos; arrays keep
             their own type and C.
         seconds: since the first frame of the recording; None where the source has no time.
+        file: that holds this frame alone, if one does.
     """
 
     pixels: np.ndarray
     seconds: float | None
+    file: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,11 +42,13 @@ class Video:
         frames: reads from the start, one frame at a time, at constant memory; every call starts
             anew. Raises ValueError, which names the file, where it can't be read.
         files: what it is read from.
+        remarks: what people should know of it before they train, in half sentences. Cheap.
     """
 
     name: str
     frames: Callable[[], Iterator[Frame]]
     files: Sequence[Path] = ()
+    remarks: Callable[[], Sequence[str]] = tuple
 
     def state(self) -> str:
         """Returns a text that changes when one of the files does, without reading them.

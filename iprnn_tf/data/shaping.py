@@ -67,7 +67,7 @@ def _timed(frames: Iterable[Frame], source_fps: float | None) -> Iterator[tuple[
     """Gives every frame the time since the first one."""
     start: float | None = None
     latest = -1.0
-    for index, (pixels, seconds) in enumerate(frames):
+    for index, (pixels, seconds, _) in enumerate(frames):
         start = seconds if index == 0 else start
         if (seconds is None) != (start is None):
             raise ValueError(
@@ -169,8 +169,9 @@ class FrameShape:
                 f"{pixels.dtype} without one. Say it with --value_range=low,high."
             )
         low, high = (float(limit) for limit in self.value_range or (0.0, 1.0))
+        _check_numbers(pixels, low, high)
         least, most = pixels.min(), pixels.max()
-        if not low <= least <= most <= high:  # NaN is in no range.
+        if not low <= least <= most <= high:
             raise ValueError(
                 f"Values must be from {low:g} to {high:g}. Received: {least} to {most}. Say with "
                 "--value_range=low,high which values all of the data may take, or use numpy.clip."
@@ -205,6 +206,19 @@ class FrameShape:
             f"Received: a frame of {size_of(pixels)} with {given}. Give such frames, or a "
             "model for these."
         )
+
+
+def _check_numbers(pixels: np.ndarray, low: float, high: float) -> None:
+    if np.isfinite(pixels).all():
+        return
+    nan, infinite = int(np.isnan(pixels).sum()), int(np.isinf(pixels).sum())
+    counts = {"NaN": nan, "infinite": infinite}
+    found = " and ".join(f"{count:,} {kind}" for kind, count in counts.items() if count)
+    raise ValueError(
+        f"Values must be numbers from {low:g} to {high:g} (--value_range). Received: {found} of "
+        f"{pixels.size:,} values. Say with --missing=VALUE what NaN stands for, or use "
+        "numpy.nan_to_num."
+    )
 
 
 def _scaled(pixels: np.ndarray, height: int, width: int) -> np.ndarray:

@@ -16,6 +16,7 @@ import numpy as np
 from iprnn_tf.data.footage import Cut
 from iprnn_tf.data.prepared import INDEX, digest_of
 from iprnn_tf.data.recordings import Video
+from iprnn_tf.data.remarks import Clock
 from iprnn_tf.data.tfrecords import FrameRecords
 from iprnn_tf.files import replacing, write_json
 
@@ -86,6 +87,7 @@ class ShardWriter:
             self.progress(len(videos), sum(frames for _, frames in older["videos"]))
             return older
         note: Note = {"settings": self.settings, "states": states, "videos": [], "skipped": []}
+        note |= {"remarks": [], "rates": {}, "contents": {}}
         digest = hashlib.sha256()
         with replacing(shard) as unfinished, unfinished.open("wb") as stream:
             for video in videos:
@@ -105,14 +107,20 @@ class ShardWriter:
         """Puts a video behind those in a shard: all of it, or nothing where it is bad."""
         part = Path(f"{shard.name}.part")
         try:
-            frames = self.records.write(part, self._counted(video), video.name)
+            clock, content, remarks = Clock(), hashlib.sha256(), [*video.remarks()]
+            timed = dataclasses.replace(video, frames=lambda: clock.timed(video.frames()))
+            frames = self.records.write(part, self._counted(timed, remarks.append), video.name)
             if not frames:
                 raise no_frames(video)
             with part.open("rb") as stream:
                 while block := stream.read(1 << 20):
                     digest.update(block)
+                    content.update(block)
                     shard.write(block)
             note["videos"].append([video.name, frames])
+            note["rates"][video.name] = clock.rate
+            note["contents"][video.name] = content.hexdigest()
+            note["remarks"] += [[video.name, text] for text in remarks]
         except ValueError as error:
             if not self.skip_bad_files:
                 raise ValueError(f"{error} Or go on without it: --skip_bad_files.") from error
@@ -121,8 +129,8 @@ class ShardWriter:
             part.unlink(missing_ok=True)
         self.progress(1, 0)
 
-    def _counted(self, video: Video) -> Iterator[np.ndarray]:
-        for frame in self.cut.frames(video):
+    def _counted(self, video: Video, remark: Callable[[str], None]) -> Iterator[np.ndarray]:
+        for frame in self.cut.frames(video, remark):
             if self.stopped.is_set():
                 raise InterruptedError("The preparation was stopped.")
             yield frame

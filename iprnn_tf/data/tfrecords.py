@@ -27,10 +27,12 @@ class FrameRecords:
     Args:
         shape: (H, W, C).
         dtype: "uint8", or "uint16" where the frames were no bytes.
+        source: the video that decided so, for people.
     """
 
     shape: tuple[int, int, int]
     dtype: str
+    source: str = dataclasses.field(default="", compare=False)
 
     @functools.cached_property
     def layout(self) -> np.dtype:
@@ -68,8 +70,8 @@ class FrameRecords:
             raise ValueError(
                 f"{source}: Frames of a data set have one shape (H, W, C), and all are bytes or "
                 f"none. Received: {frame.shape} of {frame.dtype}; the first video has "
-                f"{self.shape} of {'uint8' if is_bytes else 'float32'}. Give --image_size=HxW or "
-                "--channels=3, convert it, or keep it apart."
+                f"{self.shape} of {'uint8' if is_bytes else 'float32'} ({self.source}). Give "
+                "--image_size=HxW or --channels=3, convert it, or keep it apart."
             )
 
     def read(self, path: Path, first: int, count: int) -> np.ndarray:

@@ -13,6 +13,7 @@ from iprnn_tf.data.containers import missing_bytes
 from iprnn_tf.data.recordings import Frame, Video, size_of
 from iprnn_tf.pyav import import_av
 
+_ERRORS = (OSError, ValueError, EOFError, IndexError)
 SUFFIXES = (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm")
 
 
@@ -21,14 +22,39 @@ def open_video(path: Path, name: str) -> list[Video]:
 
     Where frames have no times that grow, as in AVI with B-frames, the stream's rate makes them.
     Frames are turned as players turn them (phones store how they were held). Pixels that aren't
-    square stay as they are stored. A file that ends too early is an error before its first frame,
-    and damage is one at its frame, as far as the codec tells; neither makes a shorter video.
+    square stay as they are stored. Colour of more than 8 bits becomes 8; grey of more is refused,
+    as it is in pictures: it is measurements. A file that ends too early is an error before its
+    first frame, and damage is one at its frame, as far as the codec tells; neither makes a shorter
+    video.
 
     Raises:
         ValueError: if PyAV isn't installed.
     """
     import_av()
-    return [Video(name, functools.partial(_read, path), [path])]
+    frames, remarks = functools.partial(_read, path), functools.partial(_remarks, path)
+    return [Video(name, frames, [path], remarks)]
+
+
+def _remarks(path: Path) -> list[str]:
+    """What can be seen of a file by its first frame; a file that can't be read says so later."""
+    av, told = import_av(), []
+    try:
+        with av.open(str(path.absolute())) as container:
+            streams = len(container.streams.video)
+            first = next(container.decode(video=0))
+    except (*_ERRORS, av.error.FFmpegError, StopIteration):
+        return []
+    if streams > 1:
+        told.append(f"the first of its {streams} video streams is taken")
+    if first.interlaced_frame:
+        told.append("it is interlaced, and what moves has combs: ffmpeg -i IN -vf bwdif OUT")
+    if _bits(first) > 8:
+        told.append(f"its {_bits(first)} bits a channel become 8")
+    return told
+
+
+def _bits(picture: Any) -> int:
+    return max((part.bits for part in picture.format.components), default=8)
 
 
 def _read(path: Path) -> Iterator[Frame]:
@@ -44,7 +70,7 @@ def _read(path: Path) -> Iterator[Frame]:
             timed = _has_times(container)
         with av.open(str(path.absolute())) as container:
             yield from _frames(container, timed)
-    except (OSError, ValueError, EOFError, IndexError, av.error.FFmpegError) as error:
+    except (*_ERRORS, av.error.FFmpegError) as error:
         raise ValueError(
             f"Video files ({', '.join(SUFFIXES)}) are what FFmpeg can decode, from beginning to "
             f"end. Received: {path}, which can't be read ({error}). Download or convert it again."
@@ -68,6 +94,8 @@ def _frames(container: Any, timed: bool) -> Iterator[Frame]:
     stream.thread_type = "AUTO"
     first_time, size = None, None
     for index, picture in enumerate(_decoded(container, stream)):
+        if _bits(picture) > 8 and len(picture.format.components) == 1:
+            raise ValueError(f"grey of {_bits(picture)} bits: numbers in .npy keep them")
         pixels = _upright(picture.to_ndarray(format="rgb24"), picture)
         size = size or pixels.shape
         if pixels.shape != size:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import collections
+import dataclasses
 import functools
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from iprnn_tf.data import arrays, norpix, pictures, video_files
@@ -58,7 +60,8 @@ def open_videos(path: str | os.PathLike[str], name: str | None = None) -> list[V
 def find_videos(folder: str | os.PathLike[str]) -> list[Video]:
     """Opens all recordings below a folder, in natural order (drive2 before drive10).
 
-    A folder that holds pictures is one recording. Hidden files and folders, and files of unknown
+    A folder that holds pictures is one recording, but pictures beside video files are left out,
+    which the first of these remarks. Hidden files and folders, and files of unknown
     suffix, are left out. Links are followed, to every folder once. Cheap, as `open_videos`.
 
     Args:
@@ -113,12 +116,41 @@ def _videos(folder: Path, parent: Path, names: list[str]) -> Iterator[Video]:
     """Opens what a folder holds directly."""
     place = parent.relative_to(folder)
     frames = [name for name in names if Path(name).suffix.lower() in pictures.SUFFIXES]
-    if frames:
+    beside = [name for name in names if name.lower().endswith(video_files.SUFFIXES)]
+    if frames and not beside:
         yield pictures.open_pictures(parent, frames, place.as_posix())
     for name in names:
         reader = _READERS.get(os.path.splitext(name)[1].lower())
         if reader is not None:
-            yield from _opened(reader, parent / name, (place / name).as_posix())
+            opened = _opened(reader, parent / name, (place / name).as_posix())
+            if frames and name == min(beside, default=None):
+                opened = [_with_remark(opened[0], _left_out(frames))]
+            yield from opened
+
+
+def _left_out(frames: list[str]) -> str:
+    return (
+        f"{len(frames):,} pictures beside it are left out, such as {min(frames)}: pictures that "
+        "are a video have a folder of their own"
+    )
+
+
+def _with_remark(video: Video, text: str) -> Video:
+    return dataclasses.replace(video, remarks=lambda: [*video.remarks(), text])
+
+
+def kinds(videos: Sequence[Video]) -> str:
+    """Says what videos were taken from, as in `2 videos: 1 video file, 1 folder of pictures`."""
+    counts = collections.Counter(_kind(video) for video in videos)
+    found = [f"{count:,} {kind}{'s' * (count > 1)}" for kind, count in counts.items()]
+    return f"{len(videos):,} video{'s' * (len(videos) > 1)}: {', '.join(found)}"
+
+
+def _kind(video: Video) -> str:
+    suffix = video.files[0].suffix.lower() if video.files else ""
+    if suffix in pictures.SUFFIXES:
+        return "picture folder"
+    return "video file" if suffix in video_files.SUFFIXES else f"{suffix} recording".strip()
 
 
 def _opened(reader: _Reader, path: Path, name: str) -> list[Video]:
