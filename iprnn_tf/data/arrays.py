@@ -77,10 +77,17 @@ def open_archive(path: Path, name: str) -> list[Video]:
     return _found(videos, path)
 
 
-def open_hdf5(path: Path, name: str) -> list[Video]:
+def open_hdf5(
+    path: Path, name: str, values: Callable[[Any], Any] = lambda dataset: dataset
+) -> list[Video]:
     """Opens the recordings of an HDF5 file: all data sets with three axes or more, at any depth.
 
     Frames are read one by one; of chunks, those of one layer are held, up to 256 MiB.
+
+    Args:
+        path: the file.
+        name: of the recording.
+        values: what is read as an array of a data set, by default itself.
 
     Raises:
         ValueError: if it can't be read, or holds no arrays of frames.
@@ -91,14 +98,14 @@ def open_hdf5(path: Path, name: str) -> list[Video]:
 
     def note(key: str, item: Any) -> None:
         if isinstance(item, h5py.Dataset) and len(item.shape or ()) >= _FEWEST_AXES:
-            found.append((key, item.shape, item.dtype))
+            found.append((key, item.shape, values(item).dtype))
 
     @contextmanager
     def opened(key: str) -> Iterator[Any]:
         with h5py.File(path) as file:
             needed = _layer_bytes(file[key])
         with h5py.File(path, rdcc_nbytes=needed, rdcc_nslots=_CACHE_SLOTS, rdcc_w0=1.0) as file:
-            yield file[key]
+            yield values(file[key])
 
     videos = []
     with _named(path):

@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from iprnn_tf.data import arrays, norpix, pictures, video_files
+from iprnn_tf.data import arrays, netcdf, norpix, pictures, video_files
 from iprnn_tf.data.recordings import Frame as Frame
 from iprnn_tf.data.recordings import Video as Video
 from iprnn_tf.data.recordings import in_natural_order
@@ -22,6 +22,7 @@ _READERS: dict[str, _Reader] = {
     ".npy": arrays.open_array,
     ".npz": arrays.open_archive,
     **dict.fromkeys(arrays.HDF5_SUFFIXES, arrays.open_hdf5),
+    **dict.fromkeys(netcdf.SUFFIXES, netcdf.open_netcdf),
 }
 _FORMATS = f"{', '.join(_READERS)}, or a folder of {', '.join(pictures.SUFFIXES)}"
 
