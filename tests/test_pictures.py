@@ -138,7 +138,7 @@ def test_numbers_that_are_left_out_are_told(tmp_path):
     assert list(open_videos(folder)[0].remarks()) == []
     (folder / "frame3.png").rename(folder / "frame7.png")
     (told,) = open_videos(folder)[0].remarks()
-    assert told == "the numbers of its frames jump 1 times, first from frame2.png to frame7.png"
+    assert told == "the numbers of its frames have gaps (1), first from frame2.png to frame7.png"
 
 
 def test_a_damaged_picture_is_named(tmp_path):

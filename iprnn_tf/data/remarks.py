@@ -43,7 +43,7 @@ def of_gaps(files: Sequence[Path]) -> list[str]:
     if not gaps:
         return []
     before, after = files[gaps[0]].name, files[gaps[0] + 1].name
-    return [f"the numbers of its frames jump {len(gaps):,} times, first from {before} to {after}"]
+    return [f"the numbers of its frames have gaps ({len(gaps):,}), first from {before} to {after}"]
 
 
 def of_rates(rates: Mapping[str, float]) -> list[tuple[str, str]]:
