@@ -146,6 +146,8 @@ def _gone(config: FootageSettings) -> ValueError:
     """What to say where prepared video was moved or cleaned away."""
     kept = ("dataset", "image_size", "channels", "fps", "source_fps", "value_range")
     settings = {name: value for name in kept if (value := getattr(config, name))}
+    if config.missing is not None:
+        settings["missing"] = config.missing  # Zero, too.
     skip = {"skip_bad_files": True} if config.skip_bad_files else {}
     again = command(
         "trainers.prepare", **settings, **skip, data_dir=config.source_dir, output=config.data_dir
