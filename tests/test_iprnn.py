@@ -324,6 +324,14 @@ def test_numpy_s_integers_are_integers(tmp_path):
     assert SquaredError(three).get_config()["horizon"] == 3
 
 
+@pytest.mark.parametrize("name", ["model.h5", "model.hdf5"])
+def test_a_file_that_keras_could_not_load_is_not_written(tmp_path, name):
+    with pytest.raises(ValueError, match=rf"saved as a .keras file.*{name}.*model\.keras"):
+        tiny().save(tmp_path / name)
+    assert not list(tmp_path.iterdir())
+    tiny().save_weights(tmp_path / "model.weights.h5")
+
+
 def test_bytes_are_not_taken_for_frames():
     context = np.zeros((BATCH, TIME, *IMAGE_SHAPE), "uint8")
     with pytest.raises(ValueError, match=r"float in \[0, 1\].*uint8.*Divide bytes by 255"):

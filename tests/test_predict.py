@@ -137,7 +137,7 @@ def test_a_picture_of_more_forecasts_says_that_it_shows_ten(still, clip, tmp_pat
 
 
 @pytest.mark.parametrize("flag", [True, False])
-def test_predictions_are_in_the_units_of_the_data(still, tmp_path, flag):
+def test_predictions_are_in_the_units_of_the_data(still, tmp_path, flag, capsys):
     model, flags = still, ["--value_range=-10,60"]
     if not flag:
         model, flags = tmp_path / "radar.keras", []
@@ -149,6 +149,8 @@ def test_predictions_are_in_the_units_of_the_data(still, tmp_path, flag):
     )
     np.testing.assert_allclose(predictions[0, :, ..., 0], radar[[2, 2, 2]], atol=1e-4)
     assert report["cut"]["value_range"] == [-10, 60]
+    told = "the model's --value_range is (0.0, 1.0), not (-10.0, 60.0)"
+    assert (told in capsys.readouterr().out) == flag
 
 
 def test_frames_are_taken_at_the_rate_that_is_asked_for(still, clip, tmp_path):

@@ -144,14 +144,11 @@ def with_footage(config: Config, cut: Cut | None = None) -> Config:
 
 def _gone(config: FootageSettings) -> ValueError:
     """What to say where prepared video was moved or cleaned away."""
-    kept = ("dataset", "image_size", "channels", "fps", "source_fps", "value_range")
-    settings = {name: value for name in kept if (value := getattr(config, name))}
-    if config.missing is not None:
-        settings["missing"] = config.missing  # Zero, too.
-    skip = {"skip_bad_files": True} if config.skip_bad_files else {}
-    again = command(
-        "trainers.prepare", **settings, **skip, data_dir=config.source_dir, output=config.data_dir
-    )
+    usual = {field.name: field.default for field in dataclasses.fields(FootageSettings)}
+    given = {name: value for name in usual if (value := getattr(config, name)) != usual[name]}
+    given |= {"dataset": config.dataset, "data_dir": config.source_dir}
+    del given["source_dir"], given["contents"]
+    again = command("trainers.prepare", **given, output=config.data_dir)
     return ValueError(
         "The video that a model was trained on must be where it was, or lie as it did beside the "
         f"run. Received: {config.data_dir}, which isn't there. Give its new place with "

@@ -141,7 +141,7 @@ def _with_remark(video: Video, text: str) -> Video:
 
 
 def kinds(videos: Sequence[Video]) -> str:
-    """Says what videos were taken from, as in `2 videos: 1 video file, 1 folder of pictures`."""
+    """Says what videos were taken from, as in `2 videos: 1 video file, 1 picture folder`."""
     counts = collections.Counter(_kind(video) for video in videos)
     found = [f"{count:,} {kind}{'s' * (count > 1)}" for kind, count in counts.items()]
     return f"{len(videos):,} video{'s' * (len(videos) > 1)}: {', '.join(found)}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -10,17 +9,16 @@ from typing import Any, ClassVar, Self
 import keras
 from keras import ops
 
-from iprnn_tf.arguments import integer
+from iprnn_tf.arguments import checked_image_shape, checked_value_range, integer
 from iprnn_tf.cells.cell import States, Tensor
 from iprnn_tf.dynamic_rollout import dynamic_rollout
-from iprnn_tf.freezing import freeze, frozen_parts
+from iprnn_tf.freezing import frozen_parts
+from iprnn_tf.models.storable import StorableModel
 from iprnn_tf.presets import PRESETS, load_preset
 from iprnn_tf.rollout import rollout
 
-ImageShape = tuple[int | None, int | None, int]
 
-
-class VideoPredictor(keras.Model):
+class VideoPredictor(StorableModel):
     """Predicts the frames that follow a context, one step at a time.
 
     A predictor defines three primitives, and the states they start from:
@@ -68,9 +66,9 @@ class VideoPredictor(keras.Model):
     ) -> None:
         # Frames stay float32: the layers cast them to the precision they compute in.
         super().__init__(autocast=False, **kwargs)
-        self.image_shape = _checked_image_shape(image_shape)
+        self.image_shape = checked_image_shape(image_shape)
         self.horizon = horizon
-        self.value_range = _checked_value_range(value_range)
+        self.value_range = checked_value_range(value_range)
 
     @classmethod
     def from_preset(cls, source: str | Path, dtype: str = "float32") -> Self:
@@ -160,7 +158,7 @@ class VideoPredictor(keras.Model):
         return rollout(self, context, horizon, **kwargs)
 
     def call(self, inputs: Tensor | dict[str, Tensor], training: bool | None = None) -> Tensor:
-        return _InMode(autocast=False)(inputs, predict=self._next_frames, training=training)
+        return _Rollout(autocast=False)(inputs, predict=self._next_frames, training=training)
 
     def _next_frames(self, inputs: Tensor | dict[str, Tensor]) -> Tensor:
         if not isinstance(inputs, dict):
@@ -230,12 +228,6 @@ class VideoPredictor(keras.Model):
             shape=(None, None, *self.image_shape), dtype="float32", name="context"
         )
 
-    def in_precision(self, dtype: str) -> Self:
-        """Returns a copy with the same weights whose layers compute in another precision."""
-        copy = type(self).from_config({**self.get_config(), "dtype": dtype})
-        copy.set_weights(self.get_weights())
-        return copy
-
     def step_inputs(self) -> list[keras.KerasTensor]:
         """Returns what `step` takes as Keras inputs: `frame`, then `state_0`, `state_1`, ...
 
@@ -291,22 +283,8 @@ class VideoPredictor(keras.Model):
             "frozen": frozen_parts(self),
         }
 
-    @classmethod
-    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Self:
-        arguments = {**config}
-        frozen = arguments.pop("frozen", None)
-        model = cls(**cls._deserialized(arguments, custom_objects))
-        if frozen is not None:  # Older files don't tell.
-            freeze(model, frozen)
-        return model
 
-    @classmethod
-    def _deserialized(cls, config: dict[str, Any], custom_objects: Any) -> dict[str, Any]:
-        """Returns the constructor's arguments; a class with layers among them creates them."""
-        return config
-
-
-class _InMode(keras.layers.Layer):
+class _Rollout(keras.layers.Layer):
     """Has all layers that a function calls know the mode, as those within a layer do.
 
     On JAX, `fit` calls no model but its `call`, and the layers within would not know.
@@ -317,30 +295,3 @@ class _InMode(keras.layers.Layer):
     ) -> Tensor:
         del training  # Keras hands it on.
         return predict(inputs)
-
-
-def _checked_image_shape(image_shape: Sequence[int | None]) -> ImageShape:
-    try:
-        height, width, channels = image_shape
-        height, width = (
-            None if side is None else integer("side", side, "") for side in (height, width)
-        )
-        return height, width, integer("channels", channels, "")
-    except (TypeError, ValueError):
-        raise ValueError(
-            "`image_shape` must be (height, width, channels), positive integers or, for height "
-            f"and width, None. Received: image_shape={image_shape!r}. "
-            "Grey Moving MNIST is (64, 64, 1)."
-        ) from None
-
-
-def _checked_value_range(value_range: Sequence[float] | None) -> tuple[float, float] | None:
-    if value_range is None:
-        return None
-    limits = tuple(map(float, value_range))
-    if len(limits) != 2 or not -math.inf < limits[0] < limits[1] < math.inf:
-        raise ValueError(
-            "`value_range` is (low, high), the values that 0 and 1 stand for, or None for "
-            f"pictures. Received: value_range={value_range!r}. Radar in dBZ may be (0, 70)."
-        )
-    return limits
