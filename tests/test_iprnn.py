@@ -27,6 +27,9 @@ FILTERS = 4
 ROLLOUT = importlib.import_module("iprnn_tf.rollout")
 
 
+with_xla = pytest.mark.skipif(keras.backend.backend() == "torch", reason="PyTorch has no XLA")
+
+
 def tiny(num_layers=2, cell=None, **kwargs):
     cell = cell or STGRUCell(FILTERS, kernel_size=3)
     return IPRNN(IMAGE_SHAPE, cell, num_layers=num_layers, horizon=HORIZON, **kwargs)
@@ -296,7 +299,9 @@ def test_a_graph_grows_no_longer_than_the_longest_unrolled_horizon(monkeypatch):
     assert len(encoded) <= 1 + 200 / ROLLOUT.UNROLLED_STEPS + 1
 
 
-@pytest.mark.parametrize("jit_compile", [False, True])
+@pytest.mark.parametrize(
+    "jit_compile", [False, pytest.param(True, marks=[with_xla, pytest.mark.slow])]
+)
 def test_a_looped_horizon_is_what_an_unrolled_one_is_and_learns_the_same(monkeypatch, jit_compile):
     context, targets = frames(TIME), frames(HORIZON, seed=2)
     results = []

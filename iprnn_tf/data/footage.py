@@ -61,7 +61,8 @@ class Cut:
         except ValueError as error:
             raise ValueError(f"{video.name}: {error}") from error
         if filled:
-            remark(f"{filled:,} missing values became {self.missing:g}, in {index + 1:,} frames")
+            values = f"{filled:,} missing value{'s' * (filled > 1)}"
+            remark(f"{values} became {self.missing:g}, in {index + 1:,} frames")
 
     def _of_one_kind(self, frames: Iterator[Frame]) -> Iterator[Frame]:
         """Refuses grey among colour, unless it is said what both become."""
