@@ -23,7 +23,10 @@ def frame_weights(sample_weight: Any, frames: Tensor) -> Tensor:
         ValueError: if the weights have another shape.
     """
     weights = ops.cast(ops.convert_to_tensor(sample_weight), "float32")
-    given, wanted = tuple(weights.shape), tuple(ops.convert_to_tensor(frames).shape[:2])
+    frames = ops.convert_to_tensor(frames)
+    if getattr(weights.shape, "rank", 0) is None:  # TensorFlow's graph for weights of any rank.
+        return ops.reshape(weights, (ops.shape(frames)[0], -1))
+    given, wanted = tuple(weights.shape), tuple(frames.shape[:2])
     fits = len(given) in (1, 2) and all(
         own is None or other is None or own == other
         for own, other in zip(given, wanted, strict=False)

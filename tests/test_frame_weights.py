@@ -64,6 +64,18 @@ def test_weights_of_another_shape_are_refused(use, shape):
     )
 
 
+def test_one_compiled_model_takes_both_kinds_of_weights():
+    model = IPRNN((HEIGHT, WIDTH, 1), STGRUCell(2, 3), num_layers=1, horizon=HORIZON)
+    model.compile("sgd", FrameError(), weighted_metrics=[SquaredError(HORIZON)])
+    context, targets = FRAMES[:, :2], predictions()[:, :HORIZON]
+    results = [
+        model.evaluate(context, targets, sample_weight=np.ones(shape, "float32"), verbose=0)
+        for shape in ((BATCH,), (BATCH, HORIZON), (BATCH,))
+    ]
+    assert results[1] == pytest.approx(results[0])
+    assert results[2] == pytest.approx(results[0])
+
+
 @pytest.mark.parametrize("per_frame", [False, True])
 def test_a_model_is_trained_and_measured_with_weights(per_frame):
     model = IPRNN((HEIGHT, WIDTH, 1), STGRUCell(2, 3), num_layers=1, horizon=HORIZON)

@@ -29,6 +29,12 @@ def test_the_layers_lines_run():
     assert names["features"].shape == (None, None, 16, 16, 32)
 
 
+def test_the_lines_of_training_run():
+    names: dict = {}
+    exec(BLOCKS[0] + BLOCKS[2], names)
+    assert set(names["model"].history.history) == {"loss", "mse"}
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_file_that_is_linked_is_there(page):
     links = re.findall(r"\]\((?!http)([^)#]+)\)", page.read_text())

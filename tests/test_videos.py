@@ -91,7 +91,7 @@ def test_pictures_beside_video_files_are_left_out_and_told(tmp_path):
     assert [video.name for video in videos] == ["a.mp4", "b.mp4", "own"]
     assert kinds(videos) == "3 videos: 2 video files, 1 picture folder"
     (told,) = videos[0].remarks()
-    assert told.startswith("3 pictures beside it are left out, such as frame0.png")
+    assert told.startswith("pictures in its folder are left out (3, such as frame0.png)")
     assert list(videos[1].remarks()) == list(videos[2].remarks()) == []
 
 

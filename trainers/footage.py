@@ -149,10 +149,11 @@ def _gone(config: FootageSettings) -> ValueError:
     given |= {"dataset": config.dataset, "data_dir": config.source_dir}
     del given["source_dir"], given["contents"]
     again = command("trainers.prepare", **given, output=config.data_dir)
+    or_again = f", or prepare it again: {again}" if Path(config.source_dir).exists() else "."
     return ValueError(
         "The video that a model was trained on must be where it was, or lie as it did beside the "
-        f"run. Received: {config.data_dir}, which isn't there. Give its new place with "
-        f"--data_dir, or prepare it again: {again}"
+        f"run. Received: {config.data_dir}, which isn't there. Give the folder of the videos now, "
+        f"or of what was prepared of them, with --data_dir{or_again}"
     )
 
 

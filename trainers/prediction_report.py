@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,8 @@ def _tables(rows: dict[str, Row], counts: list[int]) -> str:
         f"{name} per lead time:\n\n{lead_time_table(rows[name])}",
     ]
     if len(set(counts)) > 1:
-        known = ", ".join(str(count) for count in counts if count)
-        end = ", then none" if 0 in counts else ""
-        parts.append(f"Forecasts with a truth, per lead time: {known}{end}")
+        runs = [(count, len([*same])) for count, same in itertools.groupby(counts)]
+        ends = itertools.accumulate(length for _, length in runs)
+        known = [f"{count:,} up to {end}" for (count, _), end in zip(runs, ends, strict=True)]
+        parts.append(f"Forecasts with a truth, by lead time: {', '.join(known)}.")
     return "\n\n".join(parts)

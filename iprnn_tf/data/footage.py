@@ -53,16 +53,17 @@ class Cut:
             frames = self._of_one_kind(video.frames())
             if self.fps:
                 frames = resampled(frames, self.fps, self.source_fps)
-            filled, index = 0, -1
+            filled, affected = 0, 0
             for index, frame in enumerate(frames):
                 pixels, added = self._filled(frame.pixels)
-                filled += added
+                filled, affected = filled + added, affected + bool(added)
                 yield _shaped(shape, pixels, index)
         except ValueError as error:
             raise ValueError(f"{video.name}: {error}") from error
         if filled:
             values = f"{filled:,} missing value{'s' * (filled > 1)}"
-            remark(f"{values} became {self.missing:g}, in {index + 1:,} frames")
+            places = f"{affected:,} frame{'s' * (affected > 1)}"
+            remark(f"{values} became {self.missing:g}, in {places}")
 
     def _of_one_kind(self, frames: Iterator[Frame]) -> Iterator[Frame]:
         """Refuses grey among colour, unless it is said what both become."""

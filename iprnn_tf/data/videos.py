@@ -44,6 +44,7 @@ def open_videos(path: str | os.PathLike[str], name: str | None = None) -> list[V
     path = Path(path)
     name = path.name if name is None else name
     if path.is_dir():
+        _check_no_video_file(path)
         return [pictures.open_folder(path, name)]
     if not path.exists():
         raise ValueError(
@@ -56,6 +57,19 @@ def open_videos(path: str | os.PathLike[str], name: str | None = None) -> list[V
             f"Videos are read from {_FORMATS}. Received: {path}. Convert it to one of them."
         )
     return reader(path, name)
+
+
+def _check_no_video_file(folder: Path) -> None:
+    found = sorted(name for name in os.listdir(folder) if _is_video_file(name))
+    if found:
+        raise ValueError(
+            "A folder that is one video holds pictures alone. Received: "
+            f"{folder}, with {found[0]} among {len(found):,} video files. Give one of these."
+        )
+
+
+def _is_video_file(name: str) -> bool:
+    return name.lower().endswith(video_files.SUFFIXES) and not name.startswith(".")
 
 
 def find_videos(folder: str | os.PathLike[str]) -> list[Video]:
@@ -117,7 +131,7 @@ def _videos(folder: Path, parent: Path, names: list[str]) -> Iterator[Video]:
     """Opens what a folder holds directly."""
     place = parent.relative_to(folder)
     frames = [name for name in names if Path(name).suffix.lower() in pictures.SUFFIXES]
-    beside = [name for name in names if name.lower().endswith(video_files.SUFFIXES)]
+    beside = [name for name in names if _is_video_file(name)]
     if frames and not beside:
         yield pictures.open_pictures(parent, frames, place.as_posix())
     for name in names:
@@ -131,7 +145,7 @@ def _videos(folder: Path, parent: Path, names: list[str]) -> Iterator[Video]:
 
 def _left_out(frames: list[str]) -> str:
     return (
-        f"{len(frames):,} pictures beside it are left out, such as {min(frames)}: pictures that "
+        f"pictures in its folder are left out ({len(frames):,}, such as {min(frames)}): those that "
         "are a video have a folder of their own"
     )
 

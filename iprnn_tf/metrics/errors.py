@@ -15,6 +15,9 @@ class SquaredError(FrameMetric):
     Papers on driving videos often quote the mean over pixels: divide by H * W * C.
 
         value = sum_hwc (target - prediction)^2
+
+    Args:
+        horizon: number of predicted frames, counted from the end; see `FrameMetric` for the others.
     """
 
     default_name = "mse"
@@ -30,6 +33,9 @@ class AbsoluteError(FrameMetric):
     The mean is over frames and sequences only, as with `SquaredError`.
 
         value = sum_hwc |target - prediction|
+
+    Args:
+        horizon: number of predicted frames, counted from the end; see `FrameMetric` for the others.
     """
 
     default_name = "mae"

@@ -165,8 +165,10 @@ class VideoPredictor(StorableModel):
             return self.rollout(inputs)
         if not {"context", "teacher", "use_teacher"} <= set(inputs):
             raise ValueError(
-                "Training takes a dict of `context`, `teacher` and `use_teacher`. "
-                f"Received: {sorted(inputs)}. `iprnn_tf.data.windows` makes such batches."
+                "Training takes a dict of `context` (B, T, H, W, C), `teacher` (B, K - 1, H, W, C) "
+                f"and `use_teacher`, booleans (B, K - 1). Received: {sorted(inputs)}. "
+                "`iprnn_tf.data.windows.TrainingWindows` makes such batches; a context alone "
+                "trains on the model's own predictions."
             )
         if None in (inputs["context"].shape[1], inputs["teacher"].shape[1]):
             shapes = {name: tuple(tensor.shape) for name, tensor in inputs.items()}
