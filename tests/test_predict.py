@@ -60,7 +60,14 @@ def test_predictions_a_curve_and_numbers_are_written(still, clip, tmp_path, caps
     assert "versions" in report
     printed = capsys.readouterr().out
     assert "clip.npy: 3 forecasts of 3 frames after 4." in printed
-    for text in ("lead time", "3, 2, 2", str(output), "out.error.json", "out.error.png", "Next:"):
+    for text in (
+        "lead time",
+        "3 up to 1, 2 up to 3.",
+        str(output),
+        "out.error.json",
+        "out.error.png",
+        "Next:",
+    ):
         assert text in printed
 
 
