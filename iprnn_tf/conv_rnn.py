@@ -12,6 +12,7 @@ from keras.src import backend  # Keras has no public name for its loop.
 
 from iprnn_tf.cells import Cell, StackedCells
 from iprnn_tf.cells.cell import States, Tensor
+from iprnn_tf.freezing import updated_variables
 from iprnn_tf.precision import compute_in
 
 Shape = tuple[int | None, ...]
@@ -121,6 +122,8 @@ class ConvRNN(keras.layers.RNN):
         states = [
             ops.cast(state, self.cell.compute_dtype) for state in keras.tree.flatten(initial_state)
         ]
+        if mask is None:  # Keras hands it on only where the sequences come alone.
+            mask = getattr(sequences, "_keras_mask", None)
         mask = None if mask is None else _of_steps(mask, sequences)
         last, features, states = self.inner_loop(sequences, states, mask, training)
         for variable, state in zip(self.states or [], states, strict=False):
@@ -177,9 +180,8 @@ class ConvRNN(keras.layers.RNN):
 
     def _loop(self, step: Any, inputs: Any, states: States, training: bool) -> Any:
         time = keras.tree.flatten(inputs)[0].shape[1]
-        # What a cell updates, as moving averages and seeds are, would leak from JAX's loop, and the
-        # others' do the first step twice, to see its shape.
-        updates = bool(training and self.cell.non_trainable_variables)
+        # What a cell updates would leak from JAX's loop; the others' run the first step twice.
+        updates = bool(training and updated_variables(self.cell))
         return backend.rnn(
             step,
             inputs,

@@ -16,6 +16,17 @@ def freeze_sublayers_of(layer: keras.layers.Layer) -> None:
         part.trainable = False
 
 
+def updated_variables(layer: keras.layers.Layer) -> list[keras.Variable]:
+    """Returns what a layer changes by itself in training, as moving averages and seeds are.
+
+    Frozen weights, which Keras counts as not trainable too, aren't among them.
+    """
+    weights = {
+        id(weight) for part in layer._flatten_layers() for weight in part._trainable_variables
+    }
+    return [variable for variable in layer.non_trainable_variables if id(variable) not in weights]
+
+
 def frozen_parts(model: keras.Model) -> list[str]:
     """Returns the paths, below the model, of all layers whose `trainable` is False."""
     return [path for path, layer in _parts(model) if not layer.trainable]

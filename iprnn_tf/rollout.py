@@ -10,6 +10,7 @@ from keras import ops
 
 from iprnn_tf.arguments import integer
 from iprnn_tf.cells.cell import States, Tensor
+from iprnn_tf.freezing import updated_variables
 
 # A graph of more steps without a teacher is made of loops of so many: one that unrolls 200 takes
 # minutes to build, and in a single loop each step would write to all of the predictions.
@@ -98,9 +99,9 @@ def rollout(
 
 def _may_loop(predictor: Steppable) -> bool:
     """Whether no variable that may be updated, as a moving average is, would leak from a loop."""
-    return keras.backend.backend() != "jax" or not getattr(
-        predictor, "non_trainable_variables", None
-    )
+    if keras.backend.backend() != "jax" or not isinstance(predictor, keras.layers.Layer):
+        return True
+    return not updated_variables(predictor)
 
 
 def feed_back(

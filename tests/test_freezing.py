@@ -6,6 +6,7 @@ import pytest
 
 from iprnn_tf import IPRNN, ConvRNN, FrameError, StackedCells, STGRUCell
 from iprnn_tf.autoencoders import FrameDecoder, FrameEncoder
+from iprnn_tf.freezing import updated_variables
 from iprnn_tf.presets import load_preset, save_preset
 
 TIME, HORIZON = 2, 3
@@ -100,6 +101,13 @@ def test_a_layer_that_is_made_frozen_is_frozen_down_to_the_bottom(make):
     layer = make(trainable=False)
     layer.build((None, 6, 4, 3))
     assert len(frozen(layer)) == len(layer.weights)
+
+
+def test_frozen_weights_are_not_what_training_updates():
+    moving = STGRUCell(3, 3, normalization=keras.layers.BatchNormalization(), trainable=False)
+    for cell, count in ((normalized(trainable=False), 0), (moving, 4)):
+        cell.build((None, 6, 4, 3))
+        assert len(updated_variables(cell)) == count
 
 
 def test_a_frozen_cell_of_a_functional_model_stays_frozen(tmp_path):

@@ -123,6 +123,20 @@ def test_masking_before_the_layers_leaves_out_steps_without_a_pixel(randomize):
     np.testing.assert_allclose(model.predict(sequences, verbose=0), expected, atol=1e-5)
 
 
+def test_masking_counts_beside_an_initial_state_too(randomize):
+    sequences = images(*SHAPE)
+    sequences[~MASK] = -1.0
+    inputs, state = keras.Input(SHAPE[1:]), keras.Input((HEIGHT, WIDTH, CHANNELS))
+    layer = ConvRNN(stgru(), return_sequences=True)
+    model = keras.Model(
+        [inputs, state], layer(keras.layers.Masking(-1.0)(inputs), initial_state=[state])
+    )
+    randomize(model)
+    expected, _ = masked(layer.cell, sequences, MASK)
+    start = np.zeros((BATCH, HEIGHT, WIDTH, CHANNELS), "float32")
+    np.testing.assert_allclose(model.predict([sequences, start], verbose=0), expected, atol=1e-5)
+
+
 @pytest.mark.parametrize("shape", [(1, TIME), (BATCH, 3), (BATCH,), (BATCH, TIME, 1)], ids=str)
 def test_a_mask_that_does_not_fit_is_refused(shape):
     with pytest.raises(ValueError, match=r"\(B, T\), or for each pixel") as error:

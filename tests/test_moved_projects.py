@@ -86,9 +86,12 @@ def test_a_run_goes_on_with_the_same_video_at_another_place(moved, tmp_path):
 def test_a_run_does_not_go_on_with_other_video(moved, tmp_path):
     run = moved / "runs" / "mine"
     before = (run / "config.json").read_bytes()
-    write_clips(tmp_path / "others", range(3))
-    with pytest.raises(ValueError, match=r"the video it began with.*--init_from="):
-        train.main([f"--resume={run}", f"--data_dir={tmp_path / 'others'}"])
+    write_clips(tmp_path / "fewer", range(3))
+    write_clips(tmp_path / "others")
+    write_picture_folder(tmp_path / "others" / "clip 3", moving_scene(12, 18, 22, 7))
+    for folder in ("fewer", "others"):
+        with pytest.raises(ValueError, match=r"the video it began with.*--init_from="):
+            train.main([f"--resume={run}", f"--data_dir={tmp_path / folder}"])
     assert (run / "config.json").read_bytes() == before
 
 

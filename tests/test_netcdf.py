@@ -49,6 +49,25 @@ def test_unsigned_bytes_in_signed_ones_are_unsigned(tmp_path):
     np.testing.assert_array_equal(_read(path)[1], stored.view("uint8") * 0.5)
 
 
+def test_fills_of_another_type_are_missing_all_the_same(tmp_path):
+    floats = np.full(STORED.shape, -999.9, "float32")
+    path = _written(tmp_path / "floats.nc", floats, missing_value=np.float64(-999.9))
+    assert np.isnan(_read(path)[1]).all()
+    signed = np.full(STORED.shape, -56, "int8")
+    path = _written(
+        tmp_path / "bytes.nc", signed, _Unsigned="true", _FillValue=np.uint8(200), scale_factor=0.5
+    )
+    assert np.isnan(_read(path)[1]).all()
+
+
+@pytest.mark.parametrize("units", [b"\xb0C", np.array([b"mm"]), "dBZ"])
+def test_units_may_be_written_in_any_way(tmp_path, units):
+    video, _ = _read(_written(tmp_path / "one.nc", STORED, units=units))
+    (told,) = video.remarks()
+    assert told.startswith("its values are in ")
+    assert "[" not in told
+
+
 def test_netcdf_3_is_answered_with_how_to_convert_it(tmp_path):
     (tmp_path / "old.nc").write_bytes(b"CDF\x01" + bytes(60))
     with pytest.raises(ValueError, match=r"old\.nc of version 3.*nccopy -k nc4 old\.nc"):

@@ -2,6 +2,7 @@
 
 import builtins
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from true_formats import moving_frames, write_gif, write_kitti_drive, write_pict
 from iprnn_tf.data.footage import Cut
 from iprnn_tf.data.pictures import open_pictures
 from iprnn_tf.data.recordings import naturally_sorted
+from iprnn_tf.data.remarks import of_gaps
 from iprnn_tf.data.videos import open_videos
 
 FRAMES = moving_frames(4, (16, 24))
@@ -52,6 +54,7 @@ def test_frame_2_comes_before_frame_10(tmp_path):
         ["2024.01.02.png", "2024.01.10.png", "2024.02.01.png"],
         ["frame2.png", "frame10.png"],
         ["run1_0.1.png", "run1_0.2.png", "run2_0.1.png"],
+        ["run1_0.05.png", "run1_0.1.png", "run1_0.15.png"],
     ],
 )
 def test_numbers_in_names_count_by_their_value(names):
@@ -139,6 +142,8 @@ def test_numbers_that_are_left_out_are_told(tmp_path):
     (folder / "frame3.png").rename(folder / "frame7.png")
     (told,) = open_videos(folder)[0].remarks()
     assert told == "the numbers of its frames have gaps (1), first from frame2.png to frame7.png"
+    assert of_gaps([Path(f"clip2_{number:04}.png") for number in (1, 2, 9)])
+    assert of_gaps([Path("1.jpg"), Path("1.png"), Path("2.jpg")]) == []
 
 
 def test_a_damaged_picture_is_named(tmp_path):

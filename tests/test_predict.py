@@ -156,7 +156,7 @@ def test_predictions_are_in_the_units_of_the_data(still, tmp_path, flag, capsys)
     )
     np.testing.assert_allclose(predictions[0, :, ..., 0], radar[[2, 2, 2]], atol=1e-4)
     assert report["cut"]["value_range"] == [-10, 60]
-    told = "the model's --value_range is (0.0, 1.0), not (-10.0, 60.0)"
+    told = "the model's --value_range is 0,1, not -10,60"
     assert (told in capsys.readouterr().out) == flag
 
 

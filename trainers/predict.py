@@ -129,10 +129,12 @@ def _define_flags(values: flags.FlagValues) -> None:
 
 def _fitted(cut: Cut, model: VideoPredictor) -> Cut:
     """Takes frames as the model wants them; sides that it leaves open are the frames' own."""
-    if cut.value_range and cut.value_range != (model.value_range or (0.0, 1.0)):
+    trained = model.value_range or (0.0, 1.0)
+    if cut.value_range and cut.value_range != trained:
+        own, asked = (f"{low:g},{high:g}" for low, high in (trained, cut.value_range))
         console.say(
-            f"Note: the model's --value_range is {model.value_range or (0.0, 1.0)}, not "
-            f"{cut.value_range}: it sees other brightness than in training."
+            f"Note: the model's --value_range is {own}, not {asked}: it sees other brightness than "
+            "in training."
         )
     return cut.suited_to_model(model.image_shape, cut.value_range or model.value_range)
 

@@ -122,8 +122,7 @@ def _plan(arm: Arm, config: TrainingConfig, precision: str, validation_sequences
 def _is_of(plan: Run, run: Run) -> bool:
     """Whether a run is what is planned, maybe by a version that had fewer settings."""
     made = {**dataclasses.asdict(TrainingConfig()), **run["config"]}
-    del made["fps"]  # Digits have none, and its default isn't what it was.
-    wanted = {name: value for name, value in plan["config"].items() if name in made}
+    wanted = {**plan["config"], "fps": made["fps"]}  # Which digits don't have.
     return all(run[name] == plan[name] for name in plan if name != "config") and all(
         made[name] == wanted[name] for name in wanted if name not in PACE
     )

@@ -148,6 +148,8 @@ def _videos(
 
 def _way_out(shape: tuple[int, ...]) -> str:
     """Says how to order the axes of an array; short ones are channels, equal ones a frame's."""
+    if len(shape) < _FEWEST_AXES:
+        return "Add the axes that are missing: numpy.reshape(array, (T, H, W))."
     few = [axis for axis in (1, len(shape) - 3) if shape[axis] in range(1, _MOST_CHANNELS + 1)]
     if len(shape) in (4, 5) and 0 not in shape and few and shape[-1] > _MOST_CHANNELS:
         axes = "NTCHW"[-len(shape) :] if few[-1] == len(shape) - 3 else "NCTHW"

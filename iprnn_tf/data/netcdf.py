@@ -20,7 +20,7 @@ def open_netcdf(path: Path, name: str) -> list[Video]:
     """Opens the recordings of a NetCDF-4 file: all variables with three axes or more.
 
     Values are unpacked by `scale_factor` and `add_offset`; `_FillValue` and `missing_value` become
-    NaN. The units are one of the remarks.
+    NaN, the valid range is left alone. The units are one of the remarks.
 
     Raises:
         ValueError: if it can't be read, is of NetCDF-3, or holds no arrays of frames.
@@ -47,8 +47,8 @@ def _units(path: Path, key: str) -> list[str]:
 
     with h5py.File(path) as file:
         variable = file[key[1:].partition("]")[0]]
-        units = variable.attrs.get("units", b"")
-    text = units.decode() if isinstance(units, bytes) else str(units)
+        units = np.ravel(variable.attrs.get("units", ""))[0]
+    text = units.decode(errors="replace") if isinstance(units, bytes) else str(units)
     return [f"its values are in {text}"] if text else []
 
 
@@ -68,7 +68,9 @@ class Unpacked:
             for key, usual in (("scale_factor", 1.0), ("add_offset", 0.0))
         )
         fills = [attributes[key] for key in ("_FillValue", "missing_value") if key in attributes]
-        self._fills = np.concatenate([np.ravel(fill) for fill in fills]) if fills else None
+        with np.errstate(invalid="ignore"):  # NaN says nothing about integers.
+            own = [np.ravel(fill).astype(variable.dtype) for fill in fills]
+        self._fills = np.concatenate(own) if own else None
         changed = fills or {"scale_factor", "add_offset"} & set(attributes)
         short = variable.dtype.itemsize <= 2 or variable.dtype == np.float32
         floats = np.dtype(np.float32 if short else np.float64)

@@ -118,10 +118,14 @@ class PreparedVideo:
 
     @property
     def contents(self) -> str:
-        """A hash of which frames of which recordings these are, wherever they lie."""
+        """A hash of the frames and of the recordings they are from, wherever they lie."""
         # The frame's shape says both, also where the cut left them open.
         cut = {**self.settings["cut"], "image_size": None, "channels": None}
-        told = [{**self.settings, "cut": cut}, [dataclasses.astuple(s) for s in self.segments]]
+        told = [
+            {**self.settings, "cut": cut},
+            [dataclasses.astuple(segment) for segment in self.segments],
+            [shard["sha256"] for shard in self.shards.values()],
+        ]
         return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 
     def frames(self, split: str) -> int:

@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-# What stands before and after one number with one point, which has no digit near it.
-_DECIMAL = re.compile(r"(\D*?)(\d+\.\d+)(\D*(?:\.[^.]*)?)")
+# The last number, with one point, and what stands before and after it.
+_DECIMAL = re.compile(r"(.*?\D|)(?<!\d\.)(\d+\.\d+)(\D*(?:\.[^.]*)?)")
 
 
 class Frame(NamedTuple):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from iprnn_tf.data.recordings import Frame
 
-_NUMBERED = re.compile(r"(\D*)(\d+)(\D*)")
+_NUMBERED = re.compile(r"(.*?)(\d+)(\D*)")
 _SAME_RATE = 1.1  # Clips of 29.97 and 30 frames a second go together.
 
 
@@ -39,7 +39,8 @@ def of_gaps(files: Sequence[Path]) -> list[str]:
         return []
     numbers = [int(match[2]) for match in matches if match]
     steps = [after - before for before, after in itertools.pairwise(numbers)]
-    gaps = [index for index, step in enumerate(steps) if step > min(steps)]
+    usual = min((step for step in steps if step > 0), default=0)
+    gaps = [index for index, step in enumerate(steps) if step > usual]
     if not gaps:
         return []
     before, after = files[gaps[0]].name, files[gaps[0] + 1].name

@@ -103,6 +103,7 @@ def _frames(container: Any, timed: bool) -> Iterator[Frame]:
         first_time = picture.time if index == 0 else first_time
         rate = stream.average_rate
         told = float(index / rate) if rate else None
+        timed = timed and picture.time is not None
         yield Frame(pixels, picture.time - first_time if timed else told)
     if size is None:
         raise ValueError("there are no frames in it")

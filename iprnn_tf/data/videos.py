@@ -69,7 +69,7 @@ def _check_no_video_file(folder: Path) -> None:
 
 
 def _is_video_file(name: str) -> bool:
-    return name.lower().endswith(video_files.SUFFIXES) and not name.startswith(".")
+    return name.lower().endswith((*video_files.SUFFIXES, ".gif", ".seq")) and name[0] != "."
 
 
 def find_videos(folder: str | os.PathLike[str]) -> list[Video]:

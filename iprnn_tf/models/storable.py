@@ -27,7 +27,7 @@ class StorableModel(keras.Model):
         Raises:
             ValueError: if it is an HDF5 file, which nothing could load.
         """
-        if Path(filepath).suffix in (".h5", ".hdf5"):
+        if Path(filepath).suffix.lower() in (".h5", ".hdf5"):
             raise ValueError(
                 "A predictor is saved as a .keras file. Received: "
                 f"{filepath}, which Keras would write and couldn't load. Give "
