@@ -127,12 +127,10 @@ def test_an_archive_that_was_written_again_is_read_again(tmp_path):
     np.testing.assert_array_equal(_read(_written(path, GREY))["one.npz[frames]"], GREY)
 
 
-@pytest.mark.parametrize("suffix", [".npy", ".npz"])
-def test_an_array_with_too_few_axes_is_told_so(tmp_path, suffix):
-    path = tmp_path / f"one{suffix}"
-    np.savez(path, frames=np.zeros(7)) if suffix == ".npz" else np.save(path, np.zeros(7))
+def test_an_array_with_too_few_axes_is_told_so(tmp_path):
+    np.save(tmp_path / "one.npy", np.zeros(7))
     with pytest.raises(ValueError, match=r"of shape \(7,\).*Add the axes that are missing"):
-        open_videos(path)
+        open_videos(tmp_path / "one.npy")
 
 
 @pytest.mark.parametrize(
