@@ -33,7 +33,7 @@ class ConvRNN(keras.layers.RNN):
         cell: a `Cell`, or a list of cells, which becomes a `StackedCells`.
         return_sequences: whether to return the features of every step, or of the last alone.
         return_state: whether to return the last states too.
-        **kwargs: the other arguments of `keras.layers.RNN`; a `dtype` is that of the cells too,
+        **kwargs: the other arguments of `keras.layers.RNN`. A `dtype` is that of the cells too;
             by default they keep their own.
 
     Call arguments:

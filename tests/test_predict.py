@@ -160,6 +160,20 @@ def test_predictions_are_in_the_units_of_the_data(still, tmp_path, flag, capsys)
     assert (told in capsys.readouterr().out) == flag
 
 
+def test_what_nan_stands_for_stays_with_the_run(tmp_path, capsys):
+    model = CopyLastFrame((*SIZE, 1), horizon=2, value_range=(-10, 60))
+    run = write_run(tmp_path / "run", model, missing=-10.0)
+    radar = np.full((5, *SIZE), 7, np.float32)
+    radar[2, 3, 4] = np.nan
+    np.save(tmp_path / "radar.npy", radar)
+    arguments = [run, tmp_path / "radar.npy", tmp_path / "out.npy", "--context_frames=3"]
+    predictions, _ = predicted(*arguments)
+    assert predictions[0, 0, 3, 4, 0] == pytest.approx(-10)
+    assert "1 missing value became -10, in 1 frame" in capsys.readouterr().out
+    predictions, _ = predicted(*arguments, "--missing=60")
+    assert predictions[0, 0, 3, 4, 0] == pytest.approx(60)
+
+
 def test_frames_are_taken_at_the_rate_that_is_asked_for(still, clip, tmp_path):
     flags = ["--context_frames=2", "--fps=10", "--source_fps=30"]  # Frames 0, 3, 6 and 9.
     predictions, report = predicted(still, clip, tmp_path / "out.npy", *flags, "--stride=1")

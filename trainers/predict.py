@@ -65,6 +65,8 @@ def main(arguments: Sequence[str]) -> None:
     check_drawable(values.output, model.image_shape[-1])
     trained = config_of(source) or TrainingConfig()
     schedule = _schedule(values, trained, model)
+    if cut.missing is None:  # A run knows what NaN stands for in its data.
+        cut = dataclasses.replace(cut, missing=trained.missing)
     if values.fps is None:
         cut = _at_trained_rate(cut, trained, videos)
     cut = _fitted(cut, model)

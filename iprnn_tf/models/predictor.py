@@ -174,7 +174,7 @@ class VideoPredictor(StorableModel):
             shapes = {name: tuple(tensor.shape) for name, tensor in inputs.items()}
             raise ValueError(
                 "On TensorFlow, `fit` and `evaluate` keep to one number of frames. Received: "
-                f"inputs of shapes {shapes}, as different lengths have in a graph. Give all "
+                f"inputs of shapes {shapes}, whose lengths the graph can't know. Give all "
                 "batches the same lengths, and call `compile` again before other ones."
             )
         return self.rollout(**inputs, horizon=inputs["teacher"].shape[1] + 1, return_warm_up=True)
