@@ -8,7 +8,7 @@ from typing import Any
 
 import keras
 from keras import ops
-from keras.src import backend  # Keras has no public name for its loop.
+from keras.src import backend  # Keras has no public names for its loop and its masks.
 
 from iprnn_tf.cells import Cell, StackedCells
 from iprnn_tf.cells.cell import States, Tensor
@@ -123,7 +123,7 @@ class ConvRNN(keras.layers.RNN):
             ops.cast(state, self.cell.compute_dtype) for state in keras.tree.flatten(initial_state)
         ]
         if mask is None:  # Keras hands it on only where the sequences come alone.
-            mask = getattr(sequences, "_keras_mask", None)
+            mask = backend.get_keras_mask(sequences)
         mask = None if mask is None else _of_steps(mask, sequences)
         last, features, states = self.inner_loop(sequences, states, mask, training)
         for variable, state in zip(self.states or [], states, strict=False):
@@ -196,6 +196,8 @@ class ConvRNN(keras.layers.RNN):
         output_mask = None
         if self.return_sequences and mask is not None:
             output_mask = _of_steps(mask, sequences)
+            if self.go_backwards:  # As the features are.
+                output_mask = ops.flip(output_mask, axis=1)
         return [output_mask, *[None] * len(self.state_size)] if self.return_state else output_mask
 
 

@@ -123,6 +123,18 @@ def test_masking_before_the_layers_leaves_out_steps_without_a_pixel(randomize):
     np.testing.assert_allclose(model.predict(sequences, verbose=0), expected, atol=1e-5)
 
 
+def test_the_mask_of_features_that_go_backwards_does_too(randomize):
+    first = ConvRNN(stgru(), return_sequences=True, go_backwards=True)
+    second = ConvRNN(stgru(), return_sequences=True)
+    inputs, mask = keras.Input(SHAPE[1:]), keras.Input((TIME,), dtype="bool")
+    model = keras.Model([inputs, mask], second(first(inputs, mask=mask)))
+    randomize(model)
+    features, _ = masked(first.cell, images(*SHAPE)[:, ::-1], MASK[:, ::-1])
+    expected, _ = masked(second.cell, features, MASK[:, ::-1])
+    predicted = model.predict([images(*SHAPE), MASK], verbose=0)
+    np.testing.assert_allclose(predicted, expected, atol=1e-5)
+
+
 def test_masking_counts_beside_an_initial_state_too(randomize):
     sequences = images(*SHAPE)
     sequences[~MASK] = -1.0
