@@ -32,6 +32,14 @@ def integer(name: str, value: Any, hint: str, least: int = 1) -> int:
     return number
 
 
+def agree(sizes: Sequence[int | None], others: Sequence[int | None]) -> bool:
+    """Whether sizes are as many as others, and equal to them where both are known."""
+    return len(sizes) == len(others) and all(
+        own is None or other is None or own == other
+        for own, other in zip(sizes, others, strict=True)
+    )
+
+
 def checked_image_shape(image_shape: Sequence[int | None]) -> ImageShape:
     """Returns (H, W, C) of frames; H and W may be None.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,6 +9,7 @@ import keras
 from keras import ops
 from keras.src import backend  # Keras has no public names for its loop and its masks.
 
+from iprnn_tf.arguments import agree
 from iprnn_tf.cells import Cell, StackedCells
 from iprnn_tf.cells.cell import States, Tensor
 from iprnn_tf.freezing import updated_variables
@@ -151,20 +151,18 @@ class ConvRNN(keras.layers.RNN):
             sequences: `(B, T, h, w, C)`.
             initial_state: list of `(B, h, w, state_size[i])` tensors.
             mask: booleans `(B, T)`, or None.
-            training: whether the cell is to behave as in training.
+            training: whether the cell behaves as in training, of which Keras tells it.
 
         Returns:
             The last features, those of all steps if they are wanted, and the last states.
         """
-        options = {"training": training} if self.cell._call_has_training_arg else {}
-        step = functools.partial(self.cell, **options)
         if mask is None:
-            return self._loop(step, sequences, initial_state, training)
+            return self._loop(self.cell, sequences, initial_state, training)
 
         def masked_step(inputs: tuple[Tensor, Tensor], carried: States) -> tuple[Tensor, States]:
             features, seen = inputs
             before, *states = carried
-            features, new_states = step(features, states)
+            features, new_states = self.cell(features, states)
             features = ops.where(seen, features, before)
             states = [ops.where(seen, *pair) for pair in zip(new_states, states, strict=True)]
             return features, [before if self.zero_output_for_mask else features, *states]
@@ -204,12 +202,8 @@ class ConvRNN(keras.layers.RNN):
 def _of_steps(mask: Any, sequences: Tensor) -> Tensor:
     """The mask of the steps, `(B, T)`; a step is seen if any of its pixels is."""
     mask = ops.cast(ops.convert_to_tensor(mask), "bool")
-    given, wanted = tuple(mask.shape), tuple(sequences.shape[: max(len(mask.shape), 2)])
-    fits = len(given) in (2, 4) and all(
-        own is None or other is None or own == other
-        for own, other in zip(given, wanted, strict=True)
-    )
-    if not fits:
+    given = tuple(mask.shape)
+    if len(given) not in (2, 4) or not agree(given, sequences.shape[: len(given)]):
         raise ValueError(
             "A mask has one boolean for each step, (B, T), or for each pixel, (B, T, h, w). "
             f"Received: mask of shape {given} for sequences of shape {tuple(sequences.shape)}. "

@@ -6,6 +6,7 @@ from typing import Any
 
 from keras import ops
 
+from iprnn_tf.arguments import agree
 from iprnn_tf.cells.cell import Tensor
 
 
@@ -27,11 +28,7 @@ def frame_weights(sample_weight: Any, frames: Tensor) -> Tensor:
     if getattr(weights.shape, "rank", 0) is None:  # TensorFlow's graph for weights of any rank.
         return ops.reshape(weights, (ops.shape(frames)[0], -1))
     given, wanted = tuple(weights.shape), tuple(frames.shape[:2])
-    fits = len(given) in (1, 2) and all(
-        own is None or other is None or own == other
-        for own, other in zip(given, wanted, strict=False)
-    )
-    if not fits:
+    if len(given) not in (1, 2) or not agree(given, wanted[: len(given)]):
         raise ValueError(
             "`sample_weight` is one weight for each sequence, (B,), or for each frame, (B, T). "
             f"Received: sample_weight of shape {given} for frames with (B, T) = {wanted}. Repeat "

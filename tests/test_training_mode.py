@@ -111,6 +111,24 @@ def test_dropout_draws_anew_in_every_step_of_training(make):
     model.fit(frames(TIME), np.zeros_like(answer(model)), epochs=2, verbose=0)
 
 
+class TellingCell(Cell):
+    """A memory that shows whether it is trained."""
+
+    state_size, output_size = [1], 1
+
+    def call(self, features, states, training=None):
+        return ops.zeros_like(features) + (2.0 if training else 1.0), states
+
+
+@pytest.mark.parametrize("unroll", [False, True])
+@pytest.mark.parametrize("mask", [None, np.ones((2, TIME), bool)], ids=["", "masked"])
+def test_a_cell_that_asks_for_the_mode_is_told_it(unroll, mask):
+    told = ConvRNN(TellingCell(), unroll=unroll)
+    for training, expected in ((True, 2), (False, 1), (None, 1)):
+        answered = ops.convert_to_numpy(told(frames(TIME), mask=mask, training=training))
+        np.testing.assert_array_equal(answered, expected)
+
+
 def test_a_long_horizon_is_trained_too(monkeypatch):
     monkeypatch.setattr(ROLLOUT, "UNROLLED_STEPS", 1)
     model = predictor(DroppingCell)

@@ -216,8 +216,13 @@ def prepare(
         progress.end()
     say_skipped(ready)
     for name, text in ready.remarks:
-        console.say(f"Note: {name}: {text}.")
+        say_note(name, text)
     return ready
+
+
+def say_note(name: str, text: str) -> None:
+    """Tells what people should know of a video."""
+    console.say(f"Note: {name}: {text}.")
 
 
 def say_skipped(ready: PreparedVideo) -> None:

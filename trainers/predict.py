@@ -44,7 +44,7 @@ from programs.media import (
 )
 from trainers import sources
 from trainers.config import TrainingConfig
-from trainers.footage import FootageSettings
+from trainers.footage import FootageSettings, say_note
 from trainers.forecasting import Forecaster, Schedule
 from trainers.lead_times import LeadTimeErrors
 from trainers.prediction_report import write_report
@@ -176,14 +176,10 @@ def _forecasts(forecaster: Forecaster, videos: list[Video], cut: Cut) -> Iterato
                 f"Frames of {size_of(own)} are scaled and cut to {wanted[0]} x {wanted[1]}."
             )
             told.add(own.shape)
-        remark = functools.partial(_say_note, video.name)
+        remark = functools.partial(say_note, video.name)
         for text in video.remarks():
             remark(text)
         yield from forecaster.forecasts(cut.frames(video, remark), video.name)
-
-
-def _say_note(name: str, text: str) -> None:
-    console.say(f"Note: {name}: {text}.")
 
 
 def _with_progress(forecasts: Iterable[Forecast], total: int | None) -> Iterator[Forecast]:

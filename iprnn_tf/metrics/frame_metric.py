@@ -5,7 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from iprnn_tf.arguments import integer
+from iprnn_tf.arguments import agree, integer
 from iprnn_tf.cells.cell import Tensor
 from iprnn_tf.frame_weights import frame_weights
 
@@ -105,8 +105,7 @@ class FrameMetric(keras.metrics.Metric):
 
 def _check_same_shape(targets: Tensor, predictions: Tensor) -> None:
     # Broadcasting would hide a missing channel. Axes known only at run time are let through.
-    pairs = zip(targets.shape, predictions.shape, strict=True)
-    if any(a != b for a, b in pairs if a is not None and b is not None):
+    if not agree(targets.shape, predictions.shape):
         raise ValueError(
             "Targets and predictions must have the same shape. Received: last frames of shapes "
             f"{tuple(targets.shape)} and {tuple(predictions.shape)}. Resize one of them."

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Self
 import keras
 from keras import ops
 
-from iprnn_tf.arguments import checked_image_shape, checked_value_range, integer
+from iprnn_tf.arguments import agree, checked_image_shape, checked_value_range, integer
 from iprnn_tf.cells.cell import States, Tensor
 from iprnn_tf.dynamic_rollout import dynamic_rollout
 from iprnn_tf.freezing import frozen_parts
@@ -263,11 +263,7 @@ class VideoPredictor(StorableModel):
             )
         shape = tuple(context.shape)
         expected = ("batch", "time", *(side or "any" for side in self.image_shape))
-        matches = len(shape) == 5 and all(
-            own is None or given is None or own == given
-            for own, given in zip(self.image_shape, shape[2:], strict=True)
-        )
-        if not matches:
+        if len(shape) != 5 or not agree(shape[2:], self.image_shape):
             raise ValueError(
                 f"The context of {self.name!r} must have shape ({', '.join(map(str, expected))}). "
                 f"Received: context of shape {shape}. Add or resize axes, or build the model "
