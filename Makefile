@@ -10,7 +10,7 @@ LIBRARY_TESTS := autoencoders cell_contract charts conv_rnn dynamic_rollout file
 	freezing iprnn lengths loading losses masks_and_states metrics mixed_precision model_contract \
 	next_frames optimizers picture_files presets rollout scheduled_sampling ssim stgru \
 	training_mode visualization
-QUICK_TESTS := masks_and_states
+QUICK_TESTS := masks_and_states on_device
 IN_PROCESSES := --numprocesses=$(PROCESSES) --dist=loadfile
 ON_JAX := KERAS_BACKEND=jax JAX_PLATFORMS=cpu $(BIN)/python -m pytest
 ON_TORCH := KERAS_BACKEND=torch KERAS_TORCH_DEVICE=cpu $(BIN)/python -m pytest
@@ -32,7 +32,8 @@ test-all: $(VENV)/installed-dev lint ## the slow tests too, one by one: some mea
 	$(MAKE) test-backends
 
 test-backends: $(VENV)/installed-dev ## the library's tests on JAX and, where it is installed, PyTorch
-	$(ON_JAX) -m "slow or not slow" $(IN_PROCESSES) $(LIBRARY_TESTS:%=tests/test_%.py)
+	$(ON_JAX) -m "slow or not slow" $(IN_PROCESSES) $(LIBRARY_TESTS:%=tests/test_%.py) \
+		tests/test_on_device.py
 	@if $(BIN)/python -c "import torch" 2>/dev/null; then \
 		$(ON_TORCH) -m "slow or not slow" $(IN_PROCESSES) $(LIBRARY_TESTS:%=tests/test_%.py); \
 	else \

@@ -8,8 +8,6 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-import keras
-import tensorflow as tf
 from absl import flags
 
 from programs.console import console, styled_error
@@ -46,9 +44,6 @@ def parse(
     except flags.Error as error:
         message = str(error).replace(" ?", "?").strip()
         raise ValueError(f"{message}{'' if message[-1] in '.?' else '.'} See --help.") from error
-    if keras.backend.backend() != "tensorflow":
-        # TensorFlow only prepares data then; it must not take the memory of the accelerator.
-        tf.config.set_visible_devices([], "GPU")
     if values.help:
         print(help_text(description, values), flush=True)
         raise SystemExit(0)
@@ -121,11 +116,20 @@ def run(main: Callable[[Sequence[str]], None]) -> None:
         sys.exit(PIPE_CLOSED)
     except ValueError as error:
         _fail("error", error, USER_MISTAKE)
-    except (Failure, OSError, FloatingPointError, MemoryError, tf.errors.OpError) as error:
+    except _failures() as error:
         reason = str(error) or "out of memory. Try a smaller model or --batch_size."
         _fail("error", reason, FAILURE)
     except KeyboardInterrupt as interrupt:
         _fail("interrupted", str(interrupt) or "Nothing half-written is left.", INTERRUPTED)
+
+
+def _failures() -> tuple[type[Exception], ...]:
+    """What ends a program in one line, with what TensorFlow and JAX raise if they were imported."""
+    failures: list[type[Exception]] = [Failure, OSError, FloatingPointError, MemoryError]
+    for module, error in (("tensorflow", "OpError"), ("jax", "JaxRuntimeError")):
+        if sys.modules.get(module):
+            failures.append(getattr(sys.modules[module].errors, error))
+    return tuple(failures)
 
 
 def _forget_stdout() -> None:

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import tensorflow as tf
+
+from iprnn_tf.data import lazy_tensorflow as tf
 
 PACKAGES = ("tensorflow", "keras", "numpy", "jax", "torch")
 

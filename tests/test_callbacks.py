@@ -81,19 +81,19 @@ def test_the_state_of_another_model_is_refused(model, tmp_path):
 def test_the_state_is_saved_as_often_as_asked_and_at_the_end(model, tmp_path):
     state = TrainingState(tmp_path / "states", BestModel(tmp_path / "model.keras"), seconds=1e6)
     state.set_model(model)
-    state.set_params({"epochs": 3})
     saved = []
     for epoch in range(3):
         state.on_epoch_end(epoch)
         saved.append([path.name for path in (tmp_path / "states").iterdir()])
-    assert saved == [["00000001"], ["00000001"], ["00000003"]]
+    assert saved == [["00000001"], ["00000001"], ["00000001"]]
+    state.on_train_end()
+    assert [path.name for path in (tmp_path / "states").iterdir()] == ["00000003"]
 
 
 def test_the_last_epoch_is_saved_where_training_is_interrupted(model, tmp_path):
     state = TrainingState(tmp_path / "states", BestModel(tmp_path / "model.keras"), seconds=1e6)
     assert state.save() == 0
     state.set_model(model)
-    state.set_params({"epochs": 9})
     state.on_epoch_end(0)
     state.on_epoch_end(1)
     expected = [np.array(weight) for weight in model.get_weights()]

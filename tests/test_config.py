@@ -93,6 +93,34 @@ def test_an_epoch_holds_whole_executions(steps, at_once, expected):
     assert config.in_whole_epochs() == config
 
 
+def test_the_learning_rate_may_stay_at_its_peak_and_fall_late():
+    config = TrainingConfig(steps=1000, warmup_steps=50, learning_rate=0.5, decay_span=0.2)
+    rate = config.build_optimizer()._learning_rate
+    at = [float(keras.ops.convert_to_numpy(rate(step))) for step in (25, 50, 800, 900, 1000)]
+    assert at == pytest.approx([0.25, 0.5, 0.5, 0.25, 0], abs=1e-6)
+
+
+def test_a_decay_over_the_whole_run_is_that_of_keras():
+    config = TrainingConfig(steps=1000, warmup_steps=50, final_learning_rate=0.1)
+    own = config.build_optimizer()._learning_rate
+    theirs = keras.optimizers.schedules.CosineDecay(
+        0.0, 950, alpha=0.1, warmup_target=config.learning_rate, warmup_steps=50
+    )
+    for step in (0, 10, 49, 50, 51, 400, 999, 1000, 1200):
+        assert float(own(step)) == pytest.approx(float(theirs(step)), abs=1e-8)
+    assert type(own).from_config(own.get_config()).get_config() == own.get_config()
+
+
+def test_a_run_may_begin_with_a_short_horizon():
+    config = TrainingConfig(steps=100, steps_per_epoch=10, short_horizon=2, short_span=0.4)
+    [(short, stop), (whole, end)] = config.stages()
+    assert (short.horizon, stop, end) == (2, 4, 10)
+    assert whole == config
+    assert TrainingConfig(steps=100).stages() == [(TrainingConfig(steps=100), 2)]
+    with pytest.raises(ValueError, match="--short_horizon=10 --horizon=10"):
+        TrainingConfig(short_horizon=10)
+
+
 def test_the_learning_rate_warms_up_to_its_peak_and_decays_to_zero():
     config = TrainingConfig(steps=1000, warmup_steps=50, learning_rate=0.5)
     rate = config.build_optimizer()._learning_rate

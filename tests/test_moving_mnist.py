@@ -3,9 +3,11 @@
 import hashlib
 import math
 
+import jax
 import numpy as np
 import pytest
 import tensorflow as tf
+from scipy import stats
 
 from iprnn_tf.data import moving_mnist
 from iprnn_tf.data.digits import load_digits
@@ -65,12 +67,82 @@ def test_sequences_are_those_of_the_published_generator(protocol, num_digits, im
         (num_digits, moving_mnist.BLOCK, 5), (3 * seed, 0), dtype=tf.float64, alg="philox"
     ).numpy()
     size = dataset.protocol.digit_size
-    digits = moving_mnist._resize(load_digits("train"), size)
+    digits = moving_mnist._resized(load_digits("train"), size)
     for index in range(count):
         numbers = uniform[:, index]
         chosen = digits[(numbers[:, 4] * len(digits)).astype(int)]
         expected = REFERENCES[protocol](chosen, numbers[:, :4], num_frames, *image_size)
         np.testing.assert_array_equal(drawn[index], expected)
+
+
+@pytest.mark.parametrize("protocol", REFERENCES)
+def test_a_device_draws_what_the_published_generator_does(protocol):
+    num_frames, count, image_size = 25, 200, (64, 70)
+    dataset = MovingMNIST(protocol, 2, image_size, num_frames)
+    digits = moving_mnist._resized(load_digits("train"), dataset.protocol.digit_size)
+    uniform = np.random.default_rng(0).random((2, count, 5), np.float32)
+    drawn = dataset.draw_with(jax.numpy, jax.numpy.asarray(digits), jax.numpy.asarray(uniform))
+    assert (drawn.shape, drawn.dtype) == ((count, num_frames, *image_size, 1), np.uint8)
+    expected = np.stack(
+        [
+            REFERENCES[protocol](
+                digits[(uniform[:, index, 4] * len(digits)).astype(int)],
+                uniform[:, index, :4].astype(float),
+                num_frames,
+                *image_size,
+            )
+            for index in range(count)
+        ]
+    )
+    # Pixel by pixel; in half the precision, a digit may come a pixel sooner or later.
+    same = (np.asarray(drawn)[..., 0] == expected).all((2, 3))  # (N, T)
+    assert same.mean() > 0.99
+    assert same.all() or protocol == "canonical"
+
+
+def centres(frames):
+    """Where the ink of each frame lies on the mean, `(N, T, 2)`; its amount, `(N, T)`."""
+    by_row, by_column = (frames[..., 0].sum(axis, dtype=np.uint32) for axis in (3, 2))
+    amount = by_row.sum(2)
+    rows, columns = (ink @ np.arange(ink.shape[2]) / amount for ink in (by_row, by_column))
+    return np.stack([rows, columns], -1), amount
+
+
+def same_distribution(own, other):
+    return stats.ks_2samp(np.ravel(own), np.ravel(other)).pvalue > 0.001
+
+
+@pytest.mark.parametrize("protocol", REFERENCES)
+def test_sequences_drawn_on_a_device_are_distributed_as_the_others(protocol):
+    count = 1024
+    single, double = (MovingMNIST(protocol, digits) for digits in (1, 2))
+
+    def drawn(dataset):
+        pipeline = dataset.frames("train").batch(count)
+        on_device = dataset.drawing_on_device("train")(jax.random.key(1), count)
+        return np.asarray(on_device), next(pipeline.as_numpy_iterator())
+
+    (own, ink), (other, other_ink) = (centres(frames) for frames in drawn(single))
+    assert (ink == ink[:, :1]).all()  # Whole digits, and one in each sequence.
+    assert same_distribution(ink[:, 0], other_ink[:, 0])
+    assert same_distribution(own[:, 0], other[:, 0])
+    moves, other_moves = np.diff(own, axis=1), np.diff(other, axis=1)
+    assert same_distribution(moves[:, 0], other_moves[:, 0])
+    assert same_distribution(np.hypot(*moves[:, 0].T), np.hypot(*other_moves[:, 0].T))
+    turns, other_turns = ((x[:, 1:] * x[:, :-1] < 0).sum(1) for x in (moves, other_moves))
+    assert turns.mean() == pytest.approx(other_turns.mean(), rel=0.05)
+    # Where two digits overlap there is less ink, as the brighter or the sum up to 255 stays.
+    (_, ink), (_, other_ink) = (centres(frames) for frames in drawn(double))
+    overlap, other_overlap = (1 - x.min(1) / x.max(1) for x in (ink, other_ink))
+    assert same_distribution(overlap, other_overlap)
+    assert overlap.mean() == pytest.approx(other_overlap.mean(), rel=0.1)
+
+
+@pytest.mark.parametrize("split", ["train", "validation", "test"])
+def test_a_device_draws_the_digits_of_the_split_alone(split):
+    own = {int(digit.sum()) for digit in load_digits(split)}
+    frames = MovingMNIST(num_digits=1).drawing_on_device(split)(jax.random.key(0), 100)
+    assert {int(x) for x in np.asarray(frames, np.int64)[:, 0].sum((1, 2, 3))} <= own
 
 
 def test_digits_stay_whole_on_the_canvas():
@@ -81,7 +153,7 @@ def test_digits_stay_whole_on_the_canvas():
 
 def test_resizing_keeps_the_digits_brightness():
     digits = load_digits("validation")[:50]
-    resized = moving_mnist._resize(digits, 32)
+    resized = moving_mnist._resized(digits, 32)
     assert resized.shape == (50, 32, 32)
     assert resized.dtype == np.uint8
     np.testing.assert_allclose(resized.mean((1, 2)), digits.mean((1, 2)), rtol=0.05)

@@ -15,7 +15,6 @@ a temporary folder here and reads windows of it. Nothing else should run meanwhi
 from __future__ import annotations
 
 import dataclasses
-import math
 import os
 import statistics
 import time
@@ -36,12 +35,11 @@ from programs.tables import aligned
 from trainers import data_benchmark
 from trainers.config import TrainingConfig
 from trainers.fitting import Clock, compiled_model, training_batches
-from trainers.precision import convolution_rate, has_gpu, matmul_rate, peak_memory
+from trainers.operations import multiply_adds_per_step, training_operations
+from trainers.precision import convolution_rate, matmul_rate, peak_memory
 from trainers.recipes import CONFIGS
 
 PRECISIONS = ("float32", "bfloat16")
-MATRIX_SIZE = {False: 1024, True: 8192}  # Without and with a GPU: large enough for its best.
-TRAINING_FACTOR = 3  # Forward, gradient of the input, gradient of the weights.
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -110,12 +108,11 @@ def _speed(config: TrainingConfig, precision: str, steps: int) -> dict[str, str]
     step = _training_step_seconds(model, config)
     after = convolution_rate(precision, config.batch_size, **shape)
     ceiling = statistics.mean([before, after])
-    matmul = matmul_rate(precision, MATRIX_SIZE[has_gpu()])
+    matmul = matmul_rate(precision)
     single = convolution_rate(precision, 1, **shape)
     frame = _streamed_frame_seconds(model)
     per_frame = 2 * multiply_adds_per_step(model)
-    frames = config.context_frames + config.horizon - 1
-    trained = TRAINING_FACTOR * per_frame * frames * config.batch_size / step
+    trained = training_operations(model, config) * config.batch_size / step
     return {
         "precision": precision,
         "sequences/s": f"{config.batch_size / step:.1f}",
@@ -127,23 +124,6 @@ def _speed(config: TrainingConfig, precision: str, steps: int) -> dict[str, str]
         "ms/streamed frame": f"{1000 * frame:.1f}",
         "its fraction": f"{per_frame / frame / single:.2f}",
     }
-
-
-def multiply_adds_per_step(model: IPRNN) -> int:
-    """Counts the multiply-adds of all convolutions from one frame to the next, batch 1."""
-    height, width, _ = model.image_shape
-    pixels = -(-(height or 1) // model.encoder.stride) * -(-(width or 1) // model.encoder.stride)
-    scale_pixels = [pixels * 4**n for n in range(model.num_downsamplings, -1, -1)]
-    total = 0
-    for stage, count in zip([model.encoder.stem, *model.encoder.stages], scale_pixels, strict=True):
-        total += math.prod(stage.kernel.shape) * count
-    kernels = [weight for weight in model.cell.weights if len(weight.shape) == 4]
-    if model.merge is not None:
-        kernels.append(model.merge.kernel)
-    total += sum(math.prod(kernel.shape) for kernel in kernels) * pixels
-    for stage, count in zip(model.decoder.stages, reversed(scale_pixels[1:]), strict=True):
-        total += math.prod(stage.kernel.shape) * count  # A transposed one works per input pixel.
-    return total + math.prod(model.decoder.head.kernel.shape) * scale_pixels[0]
 
 
 def _training_step_seconds(model: IPRNN, config: TrainingConfig) -> float:

@@ -13,9 +13,9 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 from keras import ops
 
+from iprnn_tf.data import lazy_tensorflow as tf
 from iprnn_tf.files import new_folder, replacing
 from iprnn_tf.visualization import filmstrips
 
@@ -103,7 +103,7 @@ class TrainingState(keras.callbacks.Callback):
         self.best_model = best_model
         self.seconds = seconds
         self.trained_seconds = 0.0
-        self._epochs = 0  # That are saved.
+        self.epochs = 0  # That are saved.
         self._last: tuple[int, list[np.ndarray]] | None = None  # Not saved yet.
         self._saved = -math.inf
         self._resumed = time.monotonic()
@@ -114,10 +114,12 @@ class TrainingState(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         self.trained_seconds = time.monotonic() - self._resumed
         self.keep(self.model, epoch + 1)
-        last = epoch + 1 == self.params["epochs"]
-        if last or time.monotonic() - self._saved >= self.seconds:
+        if time.monotonic() - self._saved >= self.seconds:
             self.save()
             self._saved = time.monotonic()
+
+    def on_train_end(self, logs: Any = None) -> None:
+        self.save()
 
     def keep(self, model: keras.Model, epochs: int) -> None:
         """Holds the state after a number of finished epochs in memory, to be saved."""
@@ -132,7 +134,7 @@ class TrainingState(keras.callbacks.Callback):
             FloatingPointError: if a weight is no number; the state before it is left as it is.
         """
         if self._last is None:
-            return self._epochs
+            return self.epochs
         epochs, arrays = self._last
         if not all(np.isfinite(array).all() for array in arrays[1:]):
             raise FloatingPointError(_no_number("A weight", "in this epoch", self.is_saved))
@@ -140,7 +142,7 @@ class TrainingState(keras.callbacks.Callback):
         with new_folder(self.path / f"{epochs:08d}") as folder:
             for index, part in enumerate(_parts(arrays)):
                 np.savez(folder / f"{index:03d}.npz", **part)
-        self._epochs, self._last = epochs, None  # Whatever interrupts what follows.
+        self.epochs, self._last = epochs, None  # Whatever interrupts what follows.
         for path in older:
             shutil.rmtree(path, ignore_errors=True)  # What a kill left may be gone by now.
         return epochs
@@ -164,8 +166,8 @@ class TrainingState(keras.callbacks.Callback):
                 f"--resume needs the training state of this very run. Received: {folders[-1]}, "
                 f"which is damaged or of another model ({error}). Start the run again."
             ) from error
-        self._epochs, self.best_model.best_epoch = int(epochs), int(best_epoch)
-        return self._epochs
+        self.epochs, self.best_model.best_epoch = int(epochs), int(best_epoch)
+        return self.epochs
 
     @property
     def is_saved(self) -> bool:

@@ -16,6 +16,7 @@ from iprnn_tf.losses import FrameError
 from iprnn_tf.scheduled_sampling import LinearSampling
 from programs.arguments import taken_by
 from trainers.footage import FootageSettings
+from trainers.schedules import RiseAndFall
 from trainers.training_settings import (
     CELL_SETTINGS,
     NORMALIZATIONS,
@@ -86,6 +87,12 @@ class TrainingConfig(RunSettings, LearningSettings, ModelSettings, SequenceSetti
                 f"Received: {self.protocol}. Leave it out for the first."
             )
         self._check_cell()
+        if self.short_horizon >= self.horizon:
+            raise ValueError(
+                "--short_horizon is shorter than --horizon. Received: "
+                f"--short_horizon={self.short_horizon} --horizon={self.horizon}. Leave it out for "
+                "one horizon all along."
+            )
         if self.encoder_filters is not None and len(self.encoder_filters) != self.num_downsamplings:
             raise ValueError(
                 "--encoder_filters gives one number for each downsampling. Received: "
@@ -122,6 +129,15 @@ class TrainingConfig(RunSettings, LearningSettings, ModelSettings, SequenceSetti
             steps_per_epoch=steps_per_epoch,
             steps_per_execution=at_once,
         )
+
+    def stages(self) -> list[tuple[TrainingConfig, int]]:
+        """What is trained for how long: settings, and the epoch before which they end.
+
+        Where the run begins with a short horizon these are two stages, else one.
+        """
+        last = round(self.short_span * self.epochs) if self.short_horizon else 0
+        short = dataclasses.replace(self, horizon=self.short_horizon or 1, short_horizon=0)
+        return [(stage, stop) for stage, stop in ((short, last), (self, self.epochs)) if stop]
 
     def build_model(self) -> IPRNN:
         """Creates the model, with weights drawn from the seed."""
@@ -179,18 +195,19 @@ class TrainingConfig(RunSettings, LearningSettings, ModelSettings, SequenceSetti
         return FrameError(self.absolute_weight, self.warm_up_weight, self.horizon)
 
     def build_optimizer(self) -> keras.optimizers.Optimizer:
-        """Creates the optimizer, with a linear warm-up and a cosine decay."""
-        warmup = min(self.warmup_steps, self.steps // 10)
-        schedule = keras.optimizers.schedules.CosineDecay(
-            initial_learning_rate=0.0 if warmup else self.learning_rate,
-            decay_steps=self.steps - warmup,
-            warmup_target=self.learning_rate if warmup else None,
-            warmup_steps=warmup,
-            alpha=self.final_learning_rate,
-        )
+        """Creates the optimizer; where the rate follows the schedule, it does so by its steps.
+
+        On the device the rate is a variable instead, since the clock may drive it.
+        """
         return OPTIMIZERS[self.optimizer](
-            schedule,
+            self.learning_rate if self.on_device else self.build_schedule(),
             clipnorm=self.clip_norm or None,
             use_ema=self.ema_momentum > 0,
             ema_momentum=self.ema_momentum,
         )
+
+    def build_schedule(self) -> RiseAndFall:
+        """Creates what the learning rate follows, over `steps`."""
+        rise = min(self.warmup_steps, self.steps // 10)
+        fall = round(self.decay_span * self.steps)
+        return RiseAndFall(self.learning_rate, self.steps, rise, fall, self.final_learning_rate)

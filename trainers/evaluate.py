@@ -21,10 +21,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import tensorflow as tf
 from absl import flags
 
 from iprnn_tf.data import DATASETS, FOOTAGE
+from iprnn_tf.data import lazy_tensorflow as tf
 from iprnn_tf.data.shaping import CONVERTIBLE_CHANNELS
 from iprnn_tf.data.toronto import load_toronto_test_set
 from iprnn_tf.metrics import SSIM_MODES

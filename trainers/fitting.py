@@ -9,8 +9,8 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
+from iprnn_tf.data import lazy_tensorflow as tf
 from iprnn_tf.data.windows import evaluation_batches
 from iprnn_tf.metrics import SquaredError
 from iprnn_tf.models import IPRNN
@@ -26,14 +26,21 @@ TIMED_STEPS, TIMED_EXECUTIONS = 12, 3
 def compiled_model(config: TrainingConfig) -> IPRNN:
     """Creates the model, ready to fit."""
     model = config.build_model()
+    compile_for(config, model, config.build_optimizer())
+    return model
+
+
+def compile_for(
+    config: TrainingConfig, model: IPRNN, optimizer: keras.optimizers.Optimizer
+) -> None:
+    """Makes a model ready to fit, or to go on in another stage with the optimizer that it has."""
     model.compile(
-        optimizer=config.build_optimizer(),
+        optimizer=optimizer,
         loss=config.build_loss(),
         metrics=[SquaredError(config.horizon)],
         jit_compile=config.xla or compiles_by_default(),
         steps_per_execution=config.steps_per_execution,
     )
-    return model
 
 
 def training_batches(config: TrainingConfig, start: int = 0) -> tf.data.Dataset:
@@ -62,7 +69,12 @@ def steps_in(config: TrainingConfig, seconds: float) -> int:
     share = 1 + validation / (config.steps_per_epoch * config.validation_every)
     start = validation * step if config.init_from else 0.0
     # The graph was built once and will be again; that of validation is half as large.
-    count = int((seconds - 2.5 * building - start) / (step * share))
+    graphs = 2.5
+    if config.short_horizon:  # A graph of its own, and in its part of the run nothing is validated.
+        shorter = _outputs(config.short_horizon, config) / _outputs(config.horizon, config)
+        graphs += shorter
+        share = (1 - config.short_span) * share + config.short_span * shorter
+    count = int((seconds - graphs * building - start) / (step * share))
     if count < 1:
         raise ValueError(
             f"Building the graph takes {building:.0f} s and a step {step:.2f} s here. "
@@ -75,13 +87,17 @@ def steps_in(config: TrainingConfig, seconds: float) -> int:
     return count
 
 
+def _outputs(horizon: int, config: TrainingConfig) -> int:
+    return config.context_frames + horizon - 1
+
+
 def _timed(config: TrainingConfig) -> tuple[float, float]:
     """The seconds that the first step takes, which builds the graph, and any other."""
     at_once = config.steps_per_execution
     steps = max(TIMED_STEPS // at_once, TIMED_EXECUTIONS) * at_once
     console.say(f"Timing {steps} steps ...")
     clock = Clock()
-    timed = dataclasses.replace(config, steps=steps, steps_per_epoch=steps)
+    timed = dataclasses.replace(config, steps=steps, steps_per_epoch=steps, short_horizon=0)
     compiled_model(timed).fit(
         training_batches(timed), steps_per_epoch=steps, verbose=0, shuffle=False, callbacks=[clock]
     )

@@ -9,12 +9,13 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
-import tensorflow as tf
 from keras import ops
 
+from iprnn_tf.data import lazy_tensorflow as tf
 from programs.memory import peak_memory as peak_main_memory
 
 TIMED_REPETITIONS = 12
+MATRIX_SIZE = {False: 1024, True: 8192}  # Without and with a GPU.
 WORTHWHILE = 1.2  # Half the bits must be this much faster before the weights lose them.
 
 
@@ -64,13 +65,14 @@ def convolution_rate(
     return 2 * batch * size**2 * math.prod(shape) / seconds
 
 
-def matmul_rate(dtype: str, size: int) -> float:
+def matmul_rate(dtype: str, size: int | None = None) -> float:
     """Returns the floating-point operations a second of a product of two square matrices.
 
     Args:
         dtype: "float32", "bfloat16" or "float16".
-        size: their side.
+        size: their side; by default large enough for the device's best.
     """
+    size = size or MATRIX_SIZE[has_gpu()]
     left, right = _normal((size, size), dtype), _normal((size, size), dtype)
     return 2 * size**3 / _seconds(lambda: ops.matmul(left, right))
 

@@ -36,6 +36,8 @@ class TrainingProgress(keras.callbacks.Callback):
         self._bar.update(self._before + batch + 1 - self._bar.n)  # Maybe several at once.
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        if "progress" in logs:  # By the clock, nobody knows ahead how many steps there will be.
+            self._bar.total = round(self._bar.n / logs["progress"])
         if "val_mse" in logs:
             console.say(
                 f"step {self._bar.n:,}: loss {logs['loss']:.4g}, "

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-import tensorflow as tf
 from keras import ops
 
+from iprnn_tf.data import lazy_tensorflow as tf
 from iprnn_tf.data.video_protocols import DIGITS, VideoProtocol
 from iprnn_tf.data.windows import evaluation_batches
 from iprnn_tf.files import write_json

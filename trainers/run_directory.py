@@ -44,6 +44,16 @@ class RunDirectory:
         return self.path / "metrics.json"
 
     @property
+    def learning_file(self) -> Path:
+        """The loss and validations over the steps, of a run on the device."""
+        return self.path / "learning.csv"
+
+    @property
+    def speed_file(self) -> Path:
+        """How fast the device was."""
+        return self.path / "speed.json"
+
+    @property
     def curve_file(self) -> Path:
         """The squared error over lead time, as a picture."""
         return self.path / "error.png"
@@ -56,7 +66,14 @@ class RunDirectory:
     @property
     def results(self) -> list[Path]:
         """What a finished run is for; frames that can't be drawn have no animation."""
-        return [self.model_file, self.metrics_file, self.animation_file, self.curve_file]
+        return [
+            self.model_file,
+            self.metrics_file,
+            self.animation_file,
+            self.curve_file,
+            self.learning_file,
+            self.speed_file,
+        ]
 
     def create(self, config: TrainingConfig) -> None:
         """Makes the folder and writes how the run is made.

@@ -22,9 +22,9 @@ def setting(default: Any, help: str, **rule: Any) -> Any:
     return dataclasses.field(default=default, metadata={"help": help, **rule})
 
 
-def recorded() -> Any:
+def recorded(default: Any = "") -> Any:
     """A field that no flag sets: what a run found out, kept with its settings."""
-    return dataclasses.field(default="")
+    return dataclasses.field(default=default)
 
 
 def check_settings(config: Any) -> None:

@@ -20,30 +20,28 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-import keras
-import tensorflow as tf
 from absl import flags
 
 from iprnn_tf.data import FOOTAGE, VideoWindows
 from iprnn_tf.data.digits import SPLITS
 from iprnn_tf.data.prepared import summary
-from iprnn_tf.models import VideoPredictor
-from iprnn_tf.visualization import DRAWABLE_CHANNELS
 from programs import command_line
 from programs.commands import command
 from programs.console import console
 from programs.tables import aligned
-from trainers.callbacks import BestModel, Filmstrips, StopOnNonFiniteLoss, TrainingState
+from trainers import on_device
 from trainers.config import TrainingConfig
 from trainers.fine_tuning import start_from
-from trainers.fitting import compiled_model, held_out_batches, steps_in, training_batches
+from trainers.fitting import (
+    steps_in,
+)
 from trainers.footage import with_footage
 from trainers.precision import fastest_precision, has_gpu
-from trainers.progress import MeasuringProgress, TrainingProgress
 from trainers.recipes import CONFIGS, resolve
 from trainers.run_directory import RunDirectory
 from trainers.settings import define_flags
-from trainers.training_report import Training, examples, report
+from trainers.training import train
+from trainers.training_report import report
 
 NVIDIA = Path("/proc/driver/nvidia")  # Where its driver tells of its devices.
 SHOWN_VIDEOS = 5
@@ -58,6 +56,8 @@ def main(arguments: Sequence[str]) -> None:
     else:
         name = _config_name(values.config, values.dataset)
         config = resolve(name, values)
+        if config.on_device:
+            on_device.check(config)
         run = RunDirectory(Path(values.output or _new_path(f"{config.dataset}-{name}")))
         run.check_new()
         command_line.check_folder(run.path)
@@ -140,7 +140,9 @@ def _suited_to_this_machine(config: TrainingConfig, values: flags.FlagValues) ->
     if config.mixed_precision == "auto":
         config = dataclasses.replace(config, mixed_precision=fastest_precision())
         console.say(f"--mixed_precision=auto: {config.mixed_precision} suits this machine.")
-    if values.max_minutes is not None:
+    if values.max_minutes is not None and config.on_device:
+        config = dataclasses.replace(config, minutes=values.max_minutes)
+    elif values.max_minutes is not None:
         config = dataclasses.replace(config, steps=steps_in(config, values.max_minutes * 60))
     return config.in_whole_epochs()
 
@@ -178,93 +180,6 @@ def _with_moved_footage(run: RunDirectory, config: TrainingConfig, folder: str) 
 
 def _new_path(name: str) -> Path:
     return Path("runs") / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
-
-
-def train(config: TrainingConfig, run: RunDirectory) -> Training:
-    """Runs `fit`, from the last checkpoint where there is one, and returns what it took."""
-    model = compiled_model(config)
-    best_model = BestModel(run.model_file)
-    state = TrainingState(run.state_folder, best_model, config.checkpoint_seconds)
-    epoch = state.restore(model)
-    if epoch == config.epochs:
-        longer = f"--init_from={run.path} starts another run where it ended."
-        console.say(f"{run.path} is trained already; {longer}")
-        return _what_it_took(state, config)
-    step = epoch * config.steps_per_epoch
-    run.note_machine(step)
-    console.say(
-        f"Training {model.count_params():,} weights for {config.steps:,} steps of "
-        f"{config.batch_size} sequences into {run.path}"
-        + (f", from step {step:,} on." if step else ".")
-    )
-    if epoch == 0 and config.init_from:
-        start_from(config.init_from, model)
-        _measure_start(model, config, best_model)
-    curves = keras.callbacks.TensorBoard(
-        run.path, histogram_freq=int(config.histograms), write_graph=False
-    )
-    callbacks = [
-        StopOnNonFiniteLoss(state),
-        TrainingProgress(config.steps, step),
-        *_filmstrips(config, run),  # Before the averaged weights go.
-        best_model,
-        curves,
-        state,
-    ]
-    try:
-        _fit(model, config, epoch, callbacks)
-    except KeyboardInterrupt:
-        step = state.save() * config.steps_per_epoch
-        raise KeyboardInterrupt(f"Steps that are saved: {step:,} of {config.steps:,}.") from None
-    return _what_it_took(state, config)
-
-
-def _what_it_took(state: TrainingState, config: TrainingConfig) -> Training:
-    best_step = state.best_model.best_epoch * config.steps_per_epoch
-    return Training(state.trained_seconds, best_step)
-
-
-def _measure_start(model: VideoPredictor, config: TrainingConfig, best_model: BestModel) -> None:
-    """Tells how good the pretrained model is on this data; it is kept until a better one comes."""
-    batches = _validation(config)
-    progress = MeasuringProgress("the pretrained model", int(batches.cardinality()))
-    logs = model.evaluate(batches, verbose=0, return_dict=True, callbacks=[best_model, progress])
-    console.say(f"step 0, as pretrained: validation MSE {logs['mse']:.2f}")
-
-
-def _fit(
-    model: VideoPredictor,
-    config: TrainingConfig,
-    epoch: int,
-    callbacks: list[keras.callbacks.Callback],
-) -> None:
-    model.fit(
-        training_batches(config, epoch * config.steps_per_epoch),
-        initial_epoch=epoch,
-        epochs=config.epochs,
-        steps_per_epoch=config.steps_per_epoch,
-        validation_data=_validation(config),
-        validation_freq=_validation_epochs(config),
-        shuffle=False,
-        verbose=0,
-        callbacks=callbacks,
-    )
-
-
-def _validation(config: TrainingConfig) -> tf.data.Dataset:
-    return held_out_batches(config, "validation", config.validation_sequences)
-
-
-def _validation_epochs(config: TrainingConfig) -> list[int]:
-    every = range(config.validation_every, config.epochs, config.validation_every)
-    return [*every, config.epochs]
-
-
-def _filmstrips(config: TrainingConfig, run: RunDirectory) -> list[Filmstrips]:
-    context, targets = examples(config, "validation", 2)
-    if context.shape[-1] not in DRAWABLE_CHANNELS:
-        return []
-    return [Filmstrips(run.path / "filmstrips", context, targets)]
 
 
 def _how_to_go_on(run: RunDirectory) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from typing import NamedTuple
 
 import numpy as np
@@ -27,15 +28,25 @@ class Training(NamedTuple):
 
     Args:
         seconds: of all its pieces.
+        steps: of training.
         best_step: after which the validation was best; 0 for the pretrained model as it came.
     """
 
     seconds: float
+    steps: int
     best_step: int
 
 
 def report(config: TrainingConfig, run: RunDirectory, training: Training) -> None:
     """Measures the best checkpoint on the test split, and says where everything is."""
+    if importlib.util.find_spec("tensorflow") is None:
+        console.conclude(
+            "TensorFlow, which draws the test split, isn't installed here: measure where it is.",
+            run.path,
+            command("trainers.train", resume=run.path),
+            contents=_contents(run),
+        )
+        return
     model = load_model(run.path)
     evaluation = results.evaluate(
         model,
@@ -49,9 +60,9 @@ def report(config: TrainingConfig, run: RunDirectory, training: Training) -> Non
         run.metrics_file,
         training={
             "seconds": round(training.seconds, 1),
-            "steps": config.steps,
+            "steps": training.steps,
             "best_step": training.best_step,
-            "sequences": config.steps * config.batch_size,
+            "sequences": training.steps * config.batch_size,
         },
     )
     evaluation.draw(run.curve_file)
@@ -69,8 +80,12 @@ def report(config: TrainingConfig, run: RunDirectory, training: Training) -> Non
         tensorboard(run.path),
         _next_command(config, run, model),
         export(run.path),
-        contents=", ".join(file.name for file in run.results if file.exists()),
+        contents=_contents(run),
     )
+
+
+def _contents(run: RunDirectory) -> str:
+    return ", ".join(file.name for file in run.results if file.exists())
 
 
 def _next_command(config: TrainingConfig, run: RunDirectory, model: VideoPredictor) -> str:

@@ -13,7 +13,7 @@ from iprnn_tf.data import DATASETS
 from iprnn_tf.data.drawn import NUM_SEQUENCES
 from iprnn_tf.optimizers import ConvMuon
 from trainers.footage import FootageSettings
-from trainers.settings import setting
+from trainers.settings import recorded, setting
 
 NORMALIZATIONS: dict[str, Callable[[], keras.layers.Layer | None]] = {
     "none": lambda: None,
@@ -99,6 +99,12 @@ class LearningSettings:
     final_learning_rate: float = setting(
         0.0, "Part of the peak that is left at the end; 1 for no decay.", minimum=0.0, maximum=1.0
     )
+    decay_span: float = setting(
+        1.0,
+        "Part of the run, at its end, over which the rate falls; with 1 it falls all along.",
+        minimum=0.0,
+        maximum=1.0,
+    )
     absolute_weight: float = setting(
         0.0, "Weight of the absolute beside the squared error.", minimum=0.0, maximum=1e6
     )
@@ -117,6 +123,16 @@ class LearningSettings:
         minimum=0.0,
         maximum=1.0,
     )
+    short_horizon: int = setting(
+        0,
+        "Frames to predict in the first part of the run, whose steps are cheaper so; 0 for "
+        "--horizon all along.",
+        minimum=0,
+        maximum=1000,
+    )
+    short_span: float = setting(
+        0.5, "How large that part is, if there is one.", minimum=0.0, maximum=1.0
+    )
     reverse_sampling: bool = setting(
         False, "Also hide context frames, less and less often (reverse scheduled sampling)."
     )
@@ -132,6 +148,12 @@ class RunSettings:
         "auto", "Precision of the layers.", choices=("auto", *PRECISIONS)
     )
     xla: bool = setting(False, "Compile the training step with XLA.")
+    on_device: bool = setting(
+        False,
+        "Draw the sequences on the accelerator, and run the steps of an epoch as one program; "
+        "with KERAS_BACKEND=jax, and without TensorFlow.",
+    )
+    minutes: float = recorded(0.0)  # That the schedule of a run by the clock takes; 0 by steps.
     seed: int = setting(0, "Of weights, data and draws.", minimum=0, maximum=2**31 - 1)
     steps_per_epoch: int = setting(50, "Steps between checkpoints.", minimum=1, maximum=10**9)
     steps_per_execution: int = setting(

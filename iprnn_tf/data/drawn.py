@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
+from iprnn_tf.data import lazy_tensorflow as tf
 from iprnn_tf.data.digits import check_split
 
 NUM_SEQUENCES = {"validation": 1_000, "test": 3_000}  # Training sequences never end.
@@ -17,7 +18,7 @@ SPLIT_STREAMS = {"train": 0, "validation": 1, "test": 2}
 # same whatever the batch size and wherever reading starts.
 BLOCK = 64
 
-Seed = tuple[int, tf.Tensor]  # What `tf.random.stateless_uniform` takes.
+Seed = tuple[int, "tf.Tensor"]  # What `tf.random.stateless_uniform` takes.
 
 
 class DrawnSequences:
@@ -61,6 +62,14 @@ class DrawnSequences:
         It runs in a graph, and draws all its random numbers from the seed, statelessly.
         """
         raise NotImplementedError(f"{type(self).__name__} must define `drawing`.")
+
+    def drawing_on_device(self, split: str) -> Callable[[Any, int], Any]:
+        """Returns what draws sequences of a split with JAX alone, within its programs.
+
+        They keep the same rules as those of `frames`, but are others. It takes a key, as
+        `jax.random.key` makes them, and their number N, and returns uint8 `(N, T, H, W, C)`.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must define `drawing_on_device`.")
 
     def frames(self, split: str, start: int = 0) -> tf.data.Dataset:
         """Returns the sequences of a split, each uint8 `(T, H, W, C)`.

@@ -2,102 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
+from iprnn_tf.data import lazy_tensorflow as tf
+from iprnn_tf.data.digit_protocols import PROTOCOLS, Array, Arrays, Trajectory
 from iprnn_tf.data.digits import load_digits
 from iprnn_tf.data.drawn import BLOCK, DrawnSequences, Seed
-
-Limits = tuple[int, int]  # The last (top, left) at which a digit is whole.
-Trajectory = tuple[tf.Tensor, tf.Tensor]  # Integer (tops, lefts), each (N, T).
-
-
-@dataclasses.dataclass(frozen=True)
-class Protocol:
-    """How digits look, move and overlap in one of the published generators."""
-
-    digit_size: int
-    trajectory: Callable[[tf.Tensor, int, Limits], Trajectory]
-    overlay: Callable[[Sequence[tf.Tensor]], tf.Tensor]
-
-
-def canonical_trajectory(uniform: tf.Tensor, num_frames: int, limits: Limits) -> Trajectory:
-    """Moves at 0.1 of the free range a frame in a random direction, and clamps at the sides.
-
-    Each frame first moves, then is recorded. A digit that would leave is put on the side and
-    its speed across that side turns; positions are truncated to pixels.
-
-    Args:
-        uniform: `(N, 4)` float64 in [0, 1): y, x, direction, and one that is not used.
-        num_frames: T.
-        limits: the last (top, left).
-
-    Reference:
-        Srivastava et al., Unsupervised Learning of Video Representations using LSTMs, 2015.
-    """
-    angle = 2 * math.pi * uniform[:, 2]
-    velocity = 0.1 * tf.stack([tf.sin(angle), tf.cos(angle)], axis=1)  # (N, 2)
-    position = uniform[:, :2]
-    positions = []
-    for _ in range(num_frames):
-        position += velocity
-        velocity = tf.where((position <= 0) | (position >= 1), -velocity, velocity)
-        position = tf.clip_by_value(position, 0, 1)
-        positions.append(tf.cast(position * tf.constant(limits, tf.float64), tf.int32))
-    return _tops_and_lefts(positions)
-
-
-def svg_trajectory(uniform: tf.Tensor, num_frames: int, limits: Limits) -> Trajectory:
-    """Moves by whole pixels, -4 to 4 on each axis, and turns one pixel before the far sides.
-
-    Each frame is recorded first, then moves; a digit may stand still.
-
-    Args:
-        uniform: `(N, 4)` float64 in [0, 1): y, x, and the velocities.
-        num_frames: T.
-        limits: the last (top, left), which this generator itself never reaches.
-
-    Reference:
-        Denton and Fergus, Stochastic Video Generation with a Learned Prior, 2018; used with
-        deterministic bounces by Yu et al., CrevNet, 2020.
-    """
-    limit = tf.constant(limits, tf.int32)
-    position = tf.cast(uniform[:, :2] * tf.constant(limits, tf.float64), tf.int32)
-    velocity = tf.cast(tf.floor(uniform[:, 2:] * 9), tf.int32) - 4
-    positions = []
-    for _ in range(num_frames):
-        positions.append(position)
-        position += velocity
-        velocity = tf.where((position < 0) | (position >= limit), -velocity, velocity)
-        position = tf.clip_by_value(position, 0, limit - 1)
-    return _tops_and_lefts(positions)
-
-
-def _tops_and_lefts(positions: list[tf.Tensor]) -> Trajectory:
-    stacked = tf.stack(positions, axis=1)  # (N, T, 2)
-    return stacked[..., 0], stacked[..., 1]
-
-
-def _brightest(layers: Sequence[tf.Tensor]) -> tf.Tensor:
-    frames = layers[0]
-    for layer in layers[1:]:
-        frames = tf.maximum(frames, layer)
-    return frames
-
-
-def _saturating_sum(layers: Sequence[tf.Tensor]) -> tf.Tensor:
-    total = tf.add_n([tf.cast(layer, tf.uint16) for layer in layers])
-    return tf.cast(tf.minimum(total, 255), tf.uint8)
-
-
-PROTOCOLS = {
-    "canonical": Protocol(28, canonical_trajectory, _brightest),
-    "svg": Protocol(32, svg_trajectory, _saturating_sum),
-}
 
 
 class MovingMNIST(DrawnSequences):
@@ -137,19 +50,59 @@ class MovingMNIST(DrawnSequences):
         glyphs = tf.constant(self._glyphs(split))
         return lambda seed: self._draw(glyphs, seed)
 
+    def drawing_on_device(self, split: str) -> Callable[[Any, int], Array]:
+        import jax  # Only who draws so needs it.
+
+        digits = jax.numpy.asarray(_resized(load_digits(split), self.protocol.digit_size))
+
+        def draw(key: Array, count: int) -> Array:
+            uniform = jax.random.uniform(key, (self.num_digits, count, 5))
+            return self.draw_with(jax.numpy, digits, uniform)
+
+        return draw
+
+    def draw_with(self, xp: Arrays, digits: Array, uniform: Array) -> Array:
+        """Draws sequences as an accelerator is fastest at it: by products of matrices.
+
+        Args:
+            xp: the module of the arrays, `jax.numpy`.
+            digits: `(M, size, size)` uint8, as large as the protocol has them.
+            uniform: `(num_digits, N, 5)` in [0, 1): what the protocol's trajectory takes, and the
+                choice of the digit.
+
+        Returns:
+            uint8 `(N, T, H, W, 1)`.
+        """
+        height, width, _ = self.image_shape
+        layers = []
+        for numbers in uniform:
+            chosen = digits[xp.asarray(numbers[:, 4] * len(digits), np.int32)]
+            tops, lefts = self._trajectory(xp, numbers)
+            # Integers up to 256 are exact in bfloat16, and each product has one term.
+            rows = _shifts(xp, tops, height, chosen.shape[1])
+            columns = _shifts(xp, lefts, width, chosen.shape[2])
+            chosen = chosen.astype(rows.dtype)
+            painted = xp.einsum("btri,bij,btcj->btrc", rows, chosen, columns)
+            layers.append(painted.astype(np.uint8))
+        return self.protocol.overlay(xp, layers)[..., None]
+
+    def _trajectory(self, xp: Arrays, numbers: Array) -> Trajectory:
+        height, width, _ = self.image_shape
+        size = self.protocol.digit_size
+        limits = (height - size, width - size)
+        return self.protocol.trajectory(xp, numbers[:, :4], self.num_frames, limits)
+
     def _draw(self, glyphs: tf.Tensor, seed: Seed) -> tf.Tensor:
         """Draws one block of sequences, uint8 `(BLOCK, T, H, W, 1)`."""
         uniform = tf.random.stateless_uniform(
             (self.num_digits, BLOCK, 5), seed, dtype=tf.float64, alg="philox"
         )
-        height, width, _ = self.image_shape
-        limits = (height - self.protocol.digit_size, width - self.protocol.digit_size)
         layers = []
-        for digit in tf.unstack(uniform):
-            chosen = tf.gather(glyphs, tf.cast(digit[:, 4] * len(glyphs), tf.int32))
-            tops, lefts = self.protocol.trajectory(digit[:, :4], self.num_frames, limits)
+        for numbers in tf.unstack(uniform):
+            chosen = tf.gather(glyphs, tf.cast(numbers[:, 4] * len(glyphs), tf.int32))
+            tops, lefts = self._trajectory(tf.experimental.numpy, numbers)
             layers.append(self._paint(chosen, tops, lefts))
-        frames = self.protocol.overlay(layers)
+        frames = self.protocol.overlay(tf.experimental.numpy, layers)
         return tf.reshape(frames, (BLOCK, self.num_frames, *self.image_shape))
 
     def _paint(self, glyphs: tf.Tensor, tops: tf.Tensor, lefts: tf.Tensor) -> tf.Tensor:
@@ -172,17 +125,29 @@ class MovingMNIST(DrawnSequences):
     def _glyphs(self, split: str) -> list[bytes]:
         """Each digit as the bytes of as many canvas rows as it is high."""
         size, width = self.protocol.digit_size, self.image_shape[1]
-        digits = _resize(load_digits(split), size)
+        digits = _resized(load_digits(split), size)
         rows = np.zeros((len(digits), size, width), np.uint8)
         rows[:, :, :size] = digits
         return [glyph.tobytes() for glyph in rows]
 
 
-def _resize(digits: np.ndarray, size: int) -> np.ndarray:
-    if digits.shape[1] == size:
-        return digits
-    resized = tf.image.resize(digits[..., None], (size, size), method="bilinear")
-    return np.asarray(tf.cast(tf.round(resized[..., 0]), tf.uint8))
+def _shifts(xp: Arrays, offsets: Array, canvas: int, size: int) -> Array:
+    """Which pixel of a digit lies at which place, `(N, T, canvas, size)` of 0 and 1."""
+    places = xp.arange(size) + offsets[..., None, None]  # (N, T, 1, size)
+    return (xp.arange(canvas)[:, None] == places).astype("bfloat16")
+
+
+def _resized(digits: np.ndarray, size: int) -> np.ndarray:
+    """Scales digits bilinearly, with the centres of pixels at half past, to `(N, size, size)`."""
+    weights = _interpolation(digits.shape[1], size)
+    return np.rint(weights @ digits @ weights.T).astype(np.uint8)
+
+
+def _interpolation(old: int, new: int) -> np.ndarray:
+    """What each old pixel gives to each new one, `(new, old)`."""
+    centres = np.clip((np.arange(new) + 0.5) * (old / new) - 0.5, 0, old - 1)
+    distances = np.abs(centres[:, None] - np.arange(old))
+    return np.maximum(1 - distances, 0).astype(np.float32)
 
 
 def _check_arguments(num_digits: int, image_size: tuple[int, int], smallest: int) -> None:

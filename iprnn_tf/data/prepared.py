@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
+from iprnn_tf.data import lazy_tensorflow as tf
 from iprnn_tf.data.digits import SPLITS, check_split
 from iprnn_tf.data.drawn import HELD_OUT_SEED, SPLIT_STREAMS
 from iprnn_tf.data.tfrecords import FrameRecords

@@ -13,7 +13,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
-import tensorflow as tf
+
+from iprnn_tf.data import lazy_tensorflow as tf
 
 FEATURE = "frame"
 _LENGTH = 12  # Bytes before the content of a record: its length, and the checksum of that.

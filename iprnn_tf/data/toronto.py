@@ -7,7 +7,8 @@ import os
 from pathlib import Path
 
 import numpy as np
-import tensorflow as tf
+
+from iprnn_tf.data import lazy_tensorflow as tf
 
 NUM_FRAMES = 20
 FILE_MD5 = "be083ec986bfe91a449d63653c411eb2"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
-import tensorflow as tf
 
+from iprnn_tf.data import lazy_tensorflow as tf
 from iprnn_tf.scheduled_sampling import LinearSampling
 
 TEACHER_STREAM, CONTEXT_STREAM = 1, 2  # Independent draws of the same step.

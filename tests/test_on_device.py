@@ -1,0 +1,122 @@
+"""Training on the device alone: Keras on JAX, and no TensorFlow."""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from iprnn_tf.models import load_model
+from trainers import train
+
+pytestmark = pytest.mark.skipif(keras.backend.backend() != "jax", reason="It needs JAX.")
+
+ROOT = Path(__file__).parent.parent
+WITHOUT_TENSORFLOW = """
+import sys
+sys.modules["tensorflow"] = None  # As where it isn't installed: importing it fails.
+from programs import command_line
+from trainers import on_device, train
+{change}
+command_line.run(train.main)
+"""
+INTERRUPTED_IN_ITS_SECOND_EPOCH = """
+run = on_device.DeviceTraining._run
+def interrupted(training, progress, pace, epoch):
+    if epoch == 1:
+        raise KeyboardInterrupt
+    return run(training, progress, pace, epoch)
+on_device.DeviceTraining._run = interrupted
+"""
+
+
+def start(arguments, cache, change="", status=0):
+    environment = {
+        "JAX_COMPILATION_CACHE_DIR": str(cache),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+        "PYTHONPATH": str(ROOT),
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_TENSORFLOW.format(change=change), *arguments],
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == status, done.stderr
+    return done.stdout
+
+
+def state(run):
+    """All that the last state holds, but how long it took."""
+    (folder,) = (run / "training_state").glob("[0-9]*")
+    with np.load(folder / "000.npz") as arrays:
+        return {name: arrays[name] for name in arrays if name != "0"}
+
+
+@pytest.fixture(scope="module", name="flags")
+def _flags(tiny_flags):
+    return [*tiny_flags, "--on_device", "--steps_per_epoch=2"]
+
+
+@pytest.fixture(scope="module", name="first")
+def _first(flags, tmp_path_factory):
+    """A run without TensorFlow; where its programs are kept, and what it said."""
+    folder = tmp_path_factory.mktemp("device")
+    run, cache = folder / "run", folder / "compiled"
+    said = start([*flags, "--steps=4", f"--output={run}"], cache)
+    return run, cache, said
+
+
+def test_a_run_without_tensorflow_leaves_what_other_programs_take(first):
+    run, _, said = first
+    assert json.loads((run / "config.json").read_text())["config"]["on_device"]
+    assert load_model(run).horizon == 3
+    with (run / "learning.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["step"]) for row in rows] == [2, 4]
+    assert all(float(row["val_mse"]) > 0 for row in rows)
+    assert json.loads((run / "speed.json").read_text())["sequences_per_second"] > 0
+    assert f"trainers.train --resume={run}" in said  # Where TensorFlow can draw the test split.
+
+
+def test_a_second_start_compiles_nothing_again(first, flags, tmp_path):
+    _, cache, _ = first
+    compiled = {file.name for file in cache.glob("*-cache")}
+    assert compiled
+    start([*flags, "--steps=8", "--seed=1", f"--output={tmp_path / 'run'}"], cache)
+    assert {file.name for file in cache.glob("*-cache")} == compiled
+
+
+def test_a_run_that_was_cut_comes_to_the_same_end(first, flags, tmp_path):
+    whole, cache, _ = first
+    run = tmp_path / "run"
+    arguments = [*flags, "--steps=4", f"--output={run}"]
+    start(arguments, cache, INTERRUPTED_IN_ITS_SECOND_EPOCH, status=130)
+    assert state(run).keys() == state(whole).keys()
+    start([f"--resume={run}"], cache)
+    for name, array in state(whole).items():
+        np.testing.assert_array_equal(state(run)[name], array)
+
+
+@pytest.mark.slow
+def test_all_ways_to_learn_run_on_the_device_by_the_clock(flags, tmp_path, capsys):
+    run = tmp_path / "run"
+    flags = [flag for flag in flags if "mixed_precision" not in flag]
+    schedule = ["--short_horizon=1", "--decay_span=0.3", "--reverse_sampling", "--ema_momentum=0.9"]
+    precision = "--mixed_precision=float16"
+    train.main([*flags, *schedule, precision, "--max_minutes=1", f"--output={run}"])
+    metrics = json.loads((run / "metrics.json").read_text())  # Here TensorFlow is at hand.
+    assert metrics["training"]["seconds"] < 60
+    assert metrics["training"]["steps"] > 2
+    assert metrics["results"]["IPRNN"]["mse"]["mean"] > 0
+    minutes = json.loads((run / "config.json").read_text())["config"]["minutes"]
+    assert 0 < minutes < 1  # Without compiling.
+    train.main([f"--resume={run}"])
+    assert "is trained already" in capsys.readouterr().out

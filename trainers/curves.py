@@ -1,0 +1,35 @@
+"""The learning curve of a run, as a table of plain text."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import keras
+
+COLUMNS = ("epoch", "step", "seconds", "loss", "val_mse")
+
+
+class CurveFile(keras.callbacks.Callback):
+    """Adds a line to a CSV file at the end of each epoch.
+
+    An epoch that an interrupted run repeats has a second line, which counts.
+
+    Args:
+        path: the file.
+        steps_per_epoch: of training.
+    """
+
+    def __init__(self, path: Path, steps_per_epoch: int) -> None:
+        super().__init__()
+        self.path, self.steps_per_epoch = path, steps_per_epoch
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        is_new = not self.path.exists()
+        row = {"epoch": epoch + 1, "step": (epoch + 1) * self.steps_per_epoch, **(logs or {})}
+        with self.path.open("a", newline="") as file:
+            writer = csv.DictWriter(file, COLUMNS, extrasaction="ignore")
+            if is_new:
+                writer.writeheader()
+            writer.writerow(row)
