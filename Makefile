@@ -25,7 +25,7 @@ train: $(VENV)/installed ## install, and train on the digits that ship with the 
 
 test: $(VENV)/installed-dev lint ## linters and the tests that take minutes at most
 	$(BIN)/python -m pytest $(IN_PROCESSES)
-	$(ON_JAX) --numprocesses=$(PROCESSES) $(QUICK_TESTS:%=tests/test_%.py)
+	$(ON_JAX) $(IN_PROCESSES) $(QUICK_TESTS:%=tests/test_%.py)
 
 test-all: $(VENV)/installed-dev lint ## the slow tests too, one by one: some measure times
 	$(BIN)/python -m pytest -m "slow or not slow"

@@ -61,5 +61,5 @@ def test_what_a_device_cannot_do_alone_is_refused(monkeypatch, settings, message
 
 def test_a_device_is_trained_on_with_jax(monkeypatch):
     monkeypatch.setattr(on_device.keras.backend, "backend", lambda: "tensorflow")
-    with pytest.raises(ValueError, match="the tensorflow backend.*Put KERAS_BACKEND=jax before"):
+    with pytest.raises(ValueError, match=r"the tensorflow backend\. Put KERAS_BACKEND=jax before"):
         on_device.check(CONFIG)

@@ -1,4 +1,4 @@
-"""Compares recipes: the same net in miniature, data and number of sequences for each.
+"""Compares recipes: the same data for each, and as many operations.
 
     python -m trainers.study --output=studies/recipe.json
     python -m trainers.study --output=studies/recipe.json --seeds=3   # goes on: adds the third
@@ -12,6 +12,7 @@ already are not repeated, so Ctrl-C loses one run at most.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import statistics
 import time
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 from absl import flags
 
 from iprnn_tf.files import write_json
@@ -30,7 +32,8 @@ from programs.provenance import provenance
 from programs.tables import aligned
 from trainers.callbacks import averaged_weights
 from trainers.config import TrainingConfig
-from trainers.fitting import compiled_model, held_out_batches, training_batches
+from trainers.fitting import compile_for, compiled_model, held_out_batches, training_batches
+from trainers.operations import training_operations
 from trainers.precision import fastest_precision
 from trainers.recipes import CONFIGS
 from trainers.study_arms import BASELINE, STUDIES, Arm
@@ -131,19 +134,32 @@ def _is_of(plan: Run, run: Run) -> bool:
 def _config(
     arm: Arm, whole: TrainingConfig, filters: int, sequences: int, seed: int, precision: str
 ) -> TrainingConfig:
-    """A net of another width, trained on as many sequences whatever the batch."""
-    settings = {
+    """A net of another width, trained with as many operations as the baseline."""
+    usual = {
         "filters": filters,
         "encoder_filters": whole.encoder_filters
         and [max(1, wide * filters // whole.filters) for wide in whole.encoder_filters],
         "mixed_precision": precision,
         "seed": seed,
-        **arm.settings,
+        "steps_per_epoch": 1,  # So that stages end anywhere.
     }
+    settings = {**usual, **arm.settings}
     if settings["mixed_precision"] == "other":
         settings["mixed_precision"] = {"bfloat16": "float32", "float32": "bfloat16"}[precision]
-    steps = sequences // settings.get("batch_size", whole.batch_size)
-    return dataclasses.replace(whole, steps=steps, **settings)
+    budget = sequences * _operations(dataclasses.replace(whole, **usual))
+    config = dataclasses.replace(whole, **settings)
+    steps = max(round(budget / (_operations(config) * config.batch_size)), 1)
+    return dataclasses.replace(config, steps=steps)
+
+
+def _operations(config: TrainingConfig) -> float:
+    """Of training on a sequence, on the mean over the run."""
+    model = config.build_model()
+    stages = dataclasses.replace(config, steps=1000).stages()
+    begins = [0, *(stop for _, stop in stages)]
+    counts = [training_operations(model, stage) for stage, _ in stages]
+    lengths = [stop - begin for begin, stop in itertools.pairwise(begins)]
+    return float(np.average(counts, weights=lengths))
 
 
 def _train(arm: Arm, config: TrainingConfig, validation_sequences: int) -> Run:
@@ -152,7 +168,12 @@ def _train(arm: Arm, config: TrainingConfig, validation_sequences: int) -> Run:
     model = compiled_model(config)
     if arm.change is not None:
         arm.change(model)
-    model.fit(training_batches(config), steps_per_epoch=config.steps, verbose=0, shuffle=False)
+    begin_step = 0
+    for stage, stop in config.stages():
+        compile_for(stage, model, model.optimizer)
+        batches = training_batches(stage, begin_step)
+        model.fit(batches, steps_per_epoch=stop - begin_step, verbose=0, shuffle=False)
+        begin_step = stop
     batches = held_out_batches(config, "validation", validation_sequences)
     with averaged_weights(model):
         measured = model.evaluate(batches, verbose=0, return_dict=True)

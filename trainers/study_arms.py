@@ -53,6 +53,20 @@ _SMALL = (
     Arm("sampling", "truth fades over a third", {"sampling_span": 0.33}),
     Arm("sampling", "truth fades over the whole run", {"sampling_span": 1.0}),
     Arm("sampling", "context hidden at first too", {"reverse_sampling": True}),
+    Arm("horizon at first", "2, for 40 % of the steps", {"short_horizon": 2, "short_span": 0.4}),
+    Arm("horizon at first", "2, for 60 %", {"short_horizon": 2, "short_span": 0.6}),
+    Arm("horizon at first", "2, for 80 %", {"short_horizon": 2, "short_span": 0.8}),
+    Arm(
+        "memory",
+        "3x3, 26 filters",
+        {"kernel_size": 3, "filters": 26, "encoder_filters": [8, 26]},
+    ),
+    Arm("memory", "one, 23 filters", {"num_layers": 1, "filters": 23, "encoder_filters": [8, 23]}),
+    Arm(
+        "memory",
+        "8 x 8 pixels, 32 filters",
+        {"num_downsamplings": 3, "filters": 32, "encoder_filters": [8, 16, 32]},
+    ),
     Arm("normalisation", "parameter-free", {"normalization": "standard"}),
     Arm("normalisation", "scale and offset per channel", {"normalization": "group"}),
     Arm(
