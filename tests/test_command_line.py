@@ -6,7 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jax
 import pytest
+import tensorflow as tf
 
 from programs import command_line
 
@@ -34,6 +36,12 @@ def raising(error):
         (command_line.Failure("it drifted."), 1, "error: it drifted."),
         (OSError(28, "No space left"), 1, "error: [Errno 28] No space left"),
         (MemoryError(), 1, "error: out of memory. Try a smaller model or --batch_size."),
+        (tf.errors.ResourceExhaustedError(None, None, "full"), 1, "error: full"),
+        (
+            jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: full"),
+            1,
+            "error: RESOURCE_EXHAUSTED: full",
+        ),
         (KeyboardInterrupt("Go on with: x"), 130, "interrupted: Go on with: x"),
         (KeyboardInterrupt(), 130, "interrupted: Nothing half-written is left."),
     ],

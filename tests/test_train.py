@@ -19,7 +19,7 @@ from PIL import Image
 from iprnn_tf.data import DATASETS
 from iprnn_tf.models import load_model
 from programs.commands import command, tensorboard
-from trainers import train
+from trainers import callbacks, train
 
 ROOT = Path(__file__).parent.parent
 
@@ -27,7 +27,7 @@ ROOT = Path(__file__).parent.parent
 WITHOUT_REPORT = """
 import sys
 from programs import command_line
-from trainers import train
+from trainers import callbacks, train
 train.report = lambda config, run, training: None  # Measuring 3,000 sequences is another test's.
 command_line.run(train.main)
 """
@@ -231,6 +231,7 @@ def test_max_minutes_fixes_the_number_of_steps(tiny_flags, tmp_path, monkeypatch
         ["--normalization=author", "--absolute_weight=1", "--warm_up_weight=0.5"],
         ["--normalization=group", "--use_bias", "--update_bias=1", "--ema_momentum=0.5"],
         ["--noskips", "--protocol=svg", "--num_digits=1", "--clip_norm=0", "--histograms"],
+        ["--short_horizon=1", "--decay_span=0.5", "--ema_momentum=0.5", "--steps_per_epoch=1"],
         ["--xla", "--num_downsamplings=1", "--sampling_span=0", "--warmup_steps=0"],
     ],
     ids=lambda flags: " ".join(flags),
@@ -239,6 +240,35 @@ def test_every_option_trains(tiny_flags, tmp_path, monkeypatch, flags):
     monkeypatch.setattr(train, "report", lambda config, run, training: None)
     train.main([*tiny_flags, "--steps=2", *flags, f"--output={tmp_path / 'run'}"])
     assert (tmp_path / "run" / "model.keras").exists()
+
+
+@pytest.mark.slow
+def test_a_run_that_begins_with_a_short_horizon_resumes_in_either_part(
+    tiny_flags, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(train, "report", lambda config, run, training: None)
+    flags = [*tiny_flags, "--steps=4", "--steps_per_epoch=1", "--short_horizon=1"]
+    whole = tmp_path / "whole"
+    train.main([*flags, f"--output={whole}"])
+    epochs, expected = last_state(whole)
+    assert epochs == 4
+    for cut in (1, 3):
+        run = tmp_path / f"cut{cut}"
+        with monkeypatch.context() as patch:
+            patch.setattr(callbacks.StopOnNonFiniteLoss, "on_epoch_begin", interrupt_before(cut))
+            with pytest.raises(KeyboardInterrupt, match=f"saved: {cut} of 4"):
+                train.main([*flags, f"--output={run}"])
+        train.main([f"--resume={run}"])
+        for name, array in last_state(run)[1].items():
+            np.testing.assert_array_equal(expected[name], array)
+
+
+def interrupt_before(cut):
+    def on_epoch_begin(callback, epoch, logs=None):
+        if epoch == cut:
+            raise KeyboardInterrupt
+
+    return on_epoch_begin
 
 
 def test_a_loss_that_is_no_number_stops_the_run_and_spares_the_checkpoint(

@@ -37,7 +37,7 @@ class TrainingProgress(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         if "progress" in logs:  # By the clock, nobody knows ahead how many steps there will be.
-            self._bar.total = round(self._bar.n / logs["progress"])
+            self._bar.total = round(self._bar.n / min(logs["progress"], 1.0))
         if "val_mse" in logs:
             console.say(
                 f"step {self._bar.n:,}: loss {logs['loss']:.4g}, "
