@@ -1,6 +1,7 @@
 """What `--mixed_precision=auto` decides."""
 
 import pytest
+import tensorflow as tf
 
 from trainers import precision
 
@@ -11,6 +12,15 @@ def test_half_the_bits_must_be_worth_it_on_a_cpu(monkeypatch, ratio, expected):
     monkeypatch.setattr(precision, "has_gpu", lambda: False)
     monkeypatch.setattr(precision, "convolution_rate", rates.get)
     assert precision.fastest_precision() == expected
+
+
+def test_a_precision_that_the_kernels_lack_is_not_chosen(monkeypatch):
+    def convolution_rate(dtype):
+        raise tf.errors.AbortedError(None, None, "could not create a primitive descriptor")
+
+    monkeypatch.setattr(precision, "has_gpu", lambda: False)
+    monkeypatch.setattr(precision, "convolution_rate", convolution_rate)
+    assert precision.fastest_precision() == "float32"
 
 
 def test_a_gpu_computes_in_bfloat16(monkeypatch):

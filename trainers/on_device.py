@@ -20,9 +20,10 @@ from iprnn_tf.data.drawn import HELD_OUT_SEED
 from iprnn_tf.files import write_json
 from iprnn_tf.models import IPRNN
 from programs.console import console
-from trainers import operations, results
+from trainers import results
 from trainers.config import TrainingConfig
 from trainers.fitting import compile_for
+from trainers.operations import training_operations
 from trainers.pace import Moments, Pace
 from trainers.precision import matmul_rate, peak_memory
 
@@ -84,13 +85,14 @@ class DeviceTraining:
         self._key = _key(config.seed)
         moments = Pace(config).moments(0)
         self._stages = [
-            (_program(model, stage, self._key, moments), stop) for stage, stop in config.stages()
+            (_program(model, stage, self._key, moments), training_operations(model, stage), stop)
+            for stage, stop in config.stages()
         ]
         compile_for(config, model, model.optimizer)
         self._held_out = _held_out(config)
         self.measured()
         self.setup_seconds = time.monotonic() - begin
-        self._seconds, self._steps = 0.0, 0  # In programs alone.
+        self._seconds, self._steps, self._operations = 0.0, 0, 0  # In programs alone.
         console.say(f"That took {self.setup_seconds:.0f} s.")
 
     def fit(self, pace: Pace, epoch: int, callbacks: Sequence[keras.callbacks.Callback]) -> None:
@@ -106,32 +108,32 @@ class DeviceTraining:
             callbacks, model=self.model, epochs=self.config.epochs, steps=steps
         )
         told.on_train_begin()
-        while (progress := pace.progress(epoch)) < 1:
+        progress = pace.progress(epoch)
+        while progress < 1:
             told.on_epoch_begin(epoch)
             logs = {"loss": self._run(progress, pace, epoch)}
             told.on_train_batch_end(steps - 1, logs)
-            ended = pace.progress(epoch + 1)
-            if ended >= 1 or (epoch + 1) % self.config.validation_every == 0:
+            progress = pace.progress(epoch + 1)
+            if progress >= 1 or (epoch + 1) % self.config.validation_every == 0:
                 measured = self.measured(*callbacks)
                 logs |= {f"val_{name}": value for name, value in measured.items()}
-            told.on_epoch_end(epoch, logs | {"seconds": pace.elapsed, "progress": ended})
+            told.on_epoch_end(epoch, logs | {"seconds": pace.elapsed, "progress": progress})
             epoch += 1
         told.on_train_end()
 
     def _run(self, progress: float, pace: Pace, epoch: int) -> float:
         """Runs the steps of one epoch, and returns their mean loss."""
-        program = next(
-            program
-            for program, stop in self._stages
-            if round(progress * self.config.epochs, 6) < stop
-        )
+        position = round(progress * self.config.epochs, 6)
+        program, operations = next(stage[:2] for stage in self._stages if position < stage[2])
         begin = time.monotonic()
         state, losses = program(_state(self.model), self._key, pace.moments(epoch))
         _take_over(self.model, state)
         loss = float(losses.mean())  # Waits for the device.
         seconds = time.monotonic() - begin
         pace.note(seconds)
-        self._seconds, self._steps = self._seconds + seconds, self._steps + len(losses)
+        self._seconds += seconds
+        self._steps += len(losses)
+        self._operations += len(losses) * self.config.batch_size * operations
         return loss
 
     def measured(self, *callbacks: keras.callbacks.Callback) -> dict[str, float]:
@@ -156,7 +158,7 @@ class DeviceTraining:
         rate = self._steps * self.config.batch_size / self._seconds
         precision = self.config.mixed_precision
         ceiling = matmul_rate(precision)
-        share = rate * operations.training_operations(self.model, self.config) / ceiling
+        share = self._operations / self._seconds / ceiling
         write_json(
             path,
             {

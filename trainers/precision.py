@@ -38,7 +38,10 @@ def fastest_precision() -> str:
     if has_gpu():
         return "bfloat16"
     # In turns, and the best of each, so that a busy moment decides nothing.
-    rates = [(convolution_rate("bfloat16"), convolution_rate("float32")) for _ in range(4)]
+    try:
+        rates = [(convolution_rate("bfloat16"), convolution_rate("float32")) for _ in range(4)]
+    except tf.errors.OpError:  # Where oneDNN is held to fewer instructions than the CPU has.
+        return "float32"
     bfloat16, float32 = (max(column) for column in zip(*rates, strict=True))
     ratio = bfloat16 / float32
     return "bfloat16" if ratio >= WORTHWHILE else "float32"

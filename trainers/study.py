@@ -135,7 +135,7 @@ def _config(
     arm: Arm, whole: TrainingConfig, filters: int, sequences: int, seed: int, precision: str
 ) -> TrainingConfig:
     """A net of another width, trained with as many operations as the baseline."""
-    usual = {
+    usual: dict[str, Any] = {
         "filters": filters,
         "encoder_filters": whole.encoder_filters
         and [max(1, wide * filters // whole.filters) for wide in whole.encoder_filters],

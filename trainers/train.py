@@ -20,12 +20,13 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import keras
 from absl import flags
 
 from iprnn_tf.data import FOOTAGE, VideoWindows
 from iprnn_tf.data.digits import SPLITS
 from iprnn_tf.data.prepared import summary
-from programs import command_line
+from programs import command_line, kernels
 from programs.commands import command
 from programs.console import console
 from programs.tables import aligned
@@ -137,6 +138,8 @@ def _check_length(values: flags.FlagValues) -> None:
 
 
 def _suited_to_this_machine(config: TrainingConfig, values: flags.FlagValues) -> TrainingConfig:
+    if keras.backend.backend() == "tensorflow" and not has_gpu():
+        console.say(kernels.in_use())
     if config.mixed_precision == "auto":
         config = dataclasses.replace(config, mixed_precision=fastest_precision())
         console.say(f"--mixed_precision=auto: {config.mixed_precision} suits this machine.")

@@ -10,12 +10,12 @@ from iprnn_tf.data import lazy_tensorflow as tf
 from iprnn_tf.models import VideoPredictor
 from iprnn_tf.visualization import DRAWABLE_CHANNELS
 from programs.console import console
+from trainers import on_device
 from trainers.callbacks import BestModel, Filmstrips, StopOnNonFiniteLoss, TrainingState
 from trainers.config import TrainingConfig
 from trainers.curves import CurveFile
 from trainers.fine_tuning import start_from
 from trainers.fitting import compile_for, compiled_model, held_out_batches, training_batches
-from trainers.on_device import DeviceTraining
 from trainers.pace import Pace
 from trainers.progress import MeasuringProgress, TrainingProgress
 from trainers.run_directory import RunDirectory
@@ -128,7 +128,8 @@ def _filmstrips(config: TrainingConfig, run: RunDirectory) -> list[Filmstrips]:
 def _fit_on_device(
     model: VideoPredictor, config: TrainingConfig, run: RunDirectory, state: TrainingState
 ) -> None:
-    training = DeviceTraining(model, config)
+    on_device.check(config)  # Again: who resumes may have another backend.
+    training = on_device.DeviceTraining(model, config)
     if config.minutes and not state.epochs:
         config = _without_setup(config, training.setup_seconds)
         run.create(config)
