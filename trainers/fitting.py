@@ -70,10 +70,10 @@ def steps_in(config: TrainingConfig, seconds: float) -> int:
     start = validation * step if config.init_from else 0.0
     # The graph was built once and will be again; that of validation is half as large.
     graphs = 2.5
-    if config.short_horizon:  # A graph of its own, and in its part of the run nothing is validated.
-        shorter = _outputs(config.short_horizon, config) / _outputs(config.horizon, config)
-        graphs += shorter
-        share = (1 - config.short_span) * share + config.short_span * shorter
+    *short, _ = (_outputs(stage) / _outputs(config) for stage, _ in config.stages())
+    if short:  # A graph of its own, and in its part of the run nothing is validated.
+        graphs += short[0]
+        share = (1 - config.short_span) * share + config.short_span * short[0]
     count = int((seconds - graphs * building - start) / (step * share))
     if count < 1:
         raise ValueError(
@@ -87,8 +87,9 @@ def steps_in(config: TrainingConfig, seconds: float) -> int:
     return count
 
 
-def _outputs(horizon: int, config: TrainingConfig) -> int:
-    return config.context_frames + horizon - 1
+def _outputs(config: TrainingConfig) -> int:
+    """How many frames a sequence has that the model puts out."""
+    return config.context_frames + config.horizon - 1
 
 
 def _timed(config: TrainingConfig) -> tuple[float, float]:
@@ -97,7 +98,9 @@ def _timed(config: TrainingConfig) -> tuple[float, float]:
     steps = max(TIMED_STEPS // at_once, TIMED_EXECUTIONS) * at_once
     console.say(f"Timing {steps} steps ...")
     clock = Clock()
-    timed = dataclasses.replace(config, steps=steps, steps_per_epoch=steps, short_horizon=0)
+    timed = dataclasses.replace(
+        config, steps=steps, steps_per_epoch=steps, short_horizon=0, short_context=0
+    )
     compiled_model(timed).fit(
         training_batches(timed), steps_per_epoch=steps, verbose=0, shuffle=False, callbacks=[clock]
     )

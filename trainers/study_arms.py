@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
+from keras import ops
 
 from iprnn_tf.models import IPRNN
 
@@ -32,6 +33,20 @@ def _sigmoid_output(model: IPRNN) -> None:
     model.decoder.head.activation = keras.activations.sigmoid
 
 
+def _clipped_output(model: IPRNN) -> None:
+    model.decoder.head.activation = _clip
+
+
+def _clip(frames):
+    return frames + ops.stop_gradient(ops.clip(frames, 0.0, 1.0) - frames)
+
+
+def _shorter(context: int, horizon: int, span: float) -> Arm:
+    """Fewer frames in the first part of a run."""
+    frames = {"short_context": context, "short_horizon": horizon, "short_span": span}
+    return Arm("frames at first", f"{horizon} after {context}, in {span:.0%} of the steps", frames)
+
+
 BASELINE = Arm("baseline", "none of the below")
 _SMALL = (
     BASELINE,
@@ -53,9 +68,12 @@ _SMALL = (
     Arm("sampling", "truth fades over a third", {"sampling_span": 0.33}),
     Arm("sampling", "truth fades over the whole run", {"sampling_span": 1.0}),
     Arm("sampling", "context hidden at first too", {"reverse_sampling": True}),
-    Arm("horizon at first", "2, for 40 % of the steps", {"short_horizon": 2, "short_span": 0.4}),
-    Arm("horizon at first", "2, for 60 %", {"short_horizon": 2, "short_span": 0.6}),
-    Arm("horizon at first", "2, for 80 %", {"short_horizon": 2, "short_span": 0.8}),
+    _shorter(10, 2, 0.4),
+    _shorter(10, 2, 0.6),
+    _shorter(10, 2, 0.8),
+    _shorter(4, 2, 0.6),
+    _shorter(4, 2, 0.8),
+    _shorter(3, 1, 0.6),
     Arm(
         "memory",
         "3x3, 26 filters",
@@ -80,6 +98,7 @@ _SMALL = (
     Arm("loss", "warm-up counts a third", {"warm_up_weight": 0.33}),
     Arm("loss", "squared + absolute error", {"absolute_weight": 1.0}),
     Arm("output", "sigmoid", change=_sigmoid_output),
+    Arm("output", "clipped, as if it weren't for gradients", change=_clipped_output),
     Arm("precision", "the other one", {"mixed_precision": "other"}),
     Arm("skip connections", "none", {"skips": False}),
 )

@@ -130,6 +130,9 @@ class LearningSettings:
         minimum=0,
         maximum=1000,
     )
+    short_context: int = setting(
+        0, "Observed frames in that part; 0 for --context_frames.", minimum=0, maximum=1000
+    )
     short_span: float = setting(
         0.5, "How large that part is, if there is one.", minimum=0.0, maximum=1.0
     )
