@@ -96,7 +96,7 @@ def test_a_run_directory_tells_how_it_was_made_and_what_came_of_it(tiny_run):
         assert all(len(result["per_lead_time"]) == 3 for result in row.values())
         assert row["mse"]["mean"] == pytest.approx(np.mean(row["mse"]["per_lead_time"]), rel=1e-4)
 
-    assert metrics["data"] == "mnist (canonical), test split"
+    assert metrics["data"] == "mnist (canonical), first of 3,000 test sequences"
     assert (tiny_run / "error.png").exists()
     with Image.open(tiny_run / "predictions.gif") as animation:
         assert animation.n_frames == 6

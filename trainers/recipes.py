@@ -23,6 +23,7 @@ _PAPER = TrainingConfig(
     steps_per_epoch=100,
     validation_every=20,
     validation_sequences=500,
+    test_sequences=3000,
 )
 CONFIGS = {
     "small": TrainingConfig(encoder_filters=[16, 32]),

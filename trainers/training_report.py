@@ -48,10 +48,13 @@ def report(config: TrainingConfig, run: RunDirectory, training: Training) -> Non
         )
         return
     model = load_model(run.path)
+    frames = config.build_dataset().frames("test")
+    whole = int(frames.cardinality())
+    part = "test split" if whole <= config.test_sequences else f"first of {whole:,} test sequences"
     evaluation = results.evaluate(
         model,
-        config.build_dataset().frames("test").take(config.test_sequences),
-        f"{config.dataset} ({config.protocol}), test split",
+        frames.take(config.test_sequences),
+        f"{config.dataset} ({config.protocol}), {part}",
         config.context_frames,
         ssim_modes=dict.fromkeys(("skimage", config.error_protocol.ssim_mode)),
         protocol=config.error_protocol,

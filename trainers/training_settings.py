@@ -173,7 +173,7 @@ class RunSettings:
         maximum=NUM_SEQUENCES["validation"],
     )
     test_sequences: int = setting(
-        3000, "Sequences measured at the end, at most.", minimum=1, maximum=10**9
+        1000, "Test sequences measured at the end, at most.", minimum=1, maximum=10**9
     )
     checkpoint_seconds: float = setting(
         30.0, "Least time between two checkpoints.", minimum=0.0, maximum=1e9
