@@ -1,5 +1,6 @@
 """Training end to end, on the real digits."""
 
+import csv
 import errno
 import itertools
 import json
@@ -96,6 +97,11 @@ def test_a_run_directory_tells_how_it_was_made_and_what_came_of_it(tiny_run):
         assert all(len(result["per_lead_time"]) == 3 for result in row.values())
         assert row["mse"]["mean"] == pytest.approx(np.mean(row["mse"]["per_lead_time"]), rel=1e-4)
 
+    with (tiny_run / "learning.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["step"]) for row in rows] == [2, 4]
+    assert all(float(row[name]) > 0 for row in rows for name in ("seconds", "loss", "val_mse"))
+
     assert metrics["data"] == "mnist (canonical), first of 3,000 test sequences"
     assert (tiny_run / "error.png").exists()
     with Image.open(tiny_run / "predictions.gif") as animation:
@@ -120,7 +126,7 @@ def test_a_finished_run_is_measured_again_but_not_trained(tiny_run, capsys):
     output = capsys.readouterr().out
     assert "is trained already" in output
     assert output.strip().splitlines()[-5:] == [
-        f"Results: {tiny_run} (model.keras, metrics.json, predictions.gif, error.png)",
+        f"Results: {tiny_run} (model.keras, metrics.json, predictions.gif, error.png, learning.csv)",
         "Next:",
         f"  {tensorboard(tiny_run)}",
         f"  {command('trainers.evaluate', model=tiny_run)}",

@@ -8,6 +8,8 @@ from typing import Any
 
 import keras
 
+from trainers.callbacks import TrainingState
+
 COLUMNS = ("epoch", "step", "seconds", "loss", "val_mse")
 
 
@@ -19,15 +21,21 @@ class CurveFile(keras.callbacks.Callback):
     Args:
         path: the file.
         steps_per_epoch: of training.
+        state: knows the seconds of training; before this one in the list of callbacks.
     """
 
-    def __init__(self, path: Path, steps_per_epoch: int) -> None:
+    def __init__(self, path: Path, steps_per_epoch: int, state: TrainingState) -> None:
         super().__init__()
-        self.path, self.steps_per_epoch = path, steps_per_epoch
+        self.path, self.steps_per_epoch, self.state = path, steps_per_epoch, state
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         is_new = not self.path.exists()
-        row = {"epoch": epoch + 1, "step": (epoch + 1) * self.steps_per_epoch, **(logs or {})}
+        row = {
+            **(logs or {}),
+            "epoch": epoch + 1,
+            "step": (epoch + 1) * self.steps_per_epoch,
+            "seconds": f"{self.state.trained_seconds:.2f}",
+        }
         with self.path.open("a", newline="") as file:
             writer = csv.DictWriter(file, COLUMNS, extrasaction="ignore")
             if is_new:

@@ -117,7 +117,7 @@ class DeviceTraining:
             if progress >= 1 or (epoch + 1) % self.config.validation_every == 0:
                 measured = self.measured(*callbacks)
                 logs |= {f"val_{name}": value for name, value in measured.items()}
-            told.on_epoch_end(epoch, logs | {"seconds": pace.elapsed, "progress": progress})
+            told.on_epoch_end(epoch, logs | {"progress": progress})
             epoch += 1
         told.on_train_end()
 

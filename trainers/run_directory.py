@@ -45,7 +45,7 @@ class RunDirectory:
 
     @property
     def learning_file(self) -> Path:
-        """The loss and validations over the steps, of a run on the device."""
+        """The loss and the validations over the steps."""
         return self.path / "learning.csv"
 
     @property

@@ -106,6 +106,7 @@ def _callbacks(
             run.path, histogram_freq=int(config.histograms), write_graph=False
         ),
         state,
+        CurveFile(run.learning_file, config.steps_per_epoch, state),
     ]
 
 
@@ -139,8 +140,8 @@ def _fit_on_device(
         StopOnNonFiniteLoss(state),
         TrainingProgress(config.steps, state.epochs * config.steps_per_epoch),
         state.best_model,
-        CurveFile(run.learning_file, config.steps_per_epoch),
         state,
+        CurveFile(run.learning_file, config.steps_per_epoch, state),
     ]
     training.fit(Pace(config, state.trained_seconds), state.epochs, callbacks)
     training.write_speed(run.speed_file)
