@@ -12,6 +12,7 @@ from typing import Any
 import keras
 
 from iprnn_tf.data import lazy_tensorflow as tf
+from programs.kernels import SWITCH
 
 PACKAGES = ("tensorflow", "keras", "numpy", "jax", "torch")
 
@@ -25,6 +26,7 @@ def provenance() -> dict[str, Any]:
         "machine": platform.machine(),
         "cpu_cores": os.cpu_count(),
         "accelerators": _accelerators(),
+        "kernels": os.environ.get(SWITCH),
         "versions": {name: _version(name) for name in ("iprnn_tf", *PACKAGES) if _version(name)},
     }
 

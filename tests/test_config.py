@@ -117,6 +117,8 @@ def test_a_run_may_begin_with_a_short_horizon():
     assert (short.horizon, stop, end) == (2, 4, 10)
     assert whole == config
     assert TrainingConfig(steps=100).stages() == [(TrainingConfig(steps=100), 2)]
+    one_epoch = TrainingConfig(steps=10, steps_per_epoch=10, short_horizon=2, short_span=0.99)
+    assert one_epoch.stages() == [(one_epoch, 1)]  # The whole horizon is learned in any case.
     with pytest.raises(ValueError, match="--short_horizon=10 --horizon=10"):
         TrainingConfig(short_horizon=10)
 

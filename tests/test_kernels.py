@@ -25,7 +25,14 @@ def test_the_kernels_are_chosen_before_tensorflow_loads(given, used):
     assert told.stdout.split() == [used, "False"], told.stderr
 
 
-@pytest.mark.parametrize(("value", "whose"), [("1", "oneDNN's"), ("0", "TensorFlow's own")])
+@pytest.mark.parametrize(
+    ("value", "whose"), [("1", "oneDNN's"), ("true", "oneDNN's"), ("0", "TensorFlow's own")]
+)
 def test_one_line_says_whose_kernels_compute(monkeypatch, value, whose):
     monkeypatch.setenv(kernels.SWITCH, value)
     assert kernels.in_use().startswith(f"{whose} kernels compute (")
+
+
+def test_where_tensorflow_decides_nothing_is_said(monkeypatch):
+    monkeypatch.delenv(kernels.SWITCH, raising=False)
+    assert kernels.in_use() is None

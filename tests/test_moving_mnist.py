@@ -108,6 +108,11 @@ def centres(frames):
     return np.stack([rows, columns], -1), amount
 
 
+def on_device(dataset, split, count):
+    material = jax.numpy.asarray(dataset.material(split))
+    return np.asarray(dataset.draw_on_device(material, jax.random.key(1), count))
+
+
 def same_distribution(own, other):
     return stats.ks_2samp(np.ravel(own), np.ravel(other)).pvalue > 0.001
 
@@ -119,8 +124,7 @@ def test_sequences_drawn_on_a_device_are_distributed_as_the_others(protocol):
 
     def drawn(dataset):
         pipeline = dataset.frames("train").batch(count)
-        on_device = dataset.drawing_on_device("train")(jax.random.key(1), count)
-        return np.asarray(on_device), next(pipeline.as_numpy_iterator())
+        return on_device(dataset, "train", count), next(pipeline.as_numpy_iterator())
 
     (own, ink), (other, other_ink) = (centres(frames) for frames in drawn(single))
     assert (ink == ink[:, :1]).all()  # Whole digits, and one in each sequence.
@@ -141,8 +145,8 @@ def test_sequences_drawn_on_a_device_are_distributed_as_the_others(protocol):
 @pytest.mark.parametrize("split", ["train", "validation", "test"])
 def test_a_device_draws_the_digits_of_the_split_alone(split):
     own = {int(digit.sum()) for digit in load_digits(split)}
-    frames = MovingMNIST(num_digits=1).drawing_on_device(split)(jax.random.key(0), 100)
-    assert {int(x) for x in np.asarray(frames, np.int64)[:, 0].sum((1, 2, 3))} <= own
+    frames = on_device(MovingMNIST(num_digits=1), split, 100)
+    assert {int(x) for x in frames[:, 0].sum((1, 2, 3), dtype=int)} <= own
 
 
 def test_digits_stay_whole_on_the_canvas():

@@ -27,29 +27,38 @@ def test_by_steps_an_epoch_is_a_tenth_of_ten():
     assert first["rate"][[0, 50]] == pytest.approx([0.0, 0.25])
     assert by_steps.moments(3)["rate"] == pytest.approx([0.5] * 100)
     assert last["rate"][0] == pytest.approx(0.5 * 0.1464, rel=1e-3)  # Three quarters down a cosine.
-    assert first["teacher"][[0, 50]] == pytest.approx([1.0, 0.9])
-    assert (last["teacher"] == 0).all()
+    assert first["use_teacher"][[0, 50]] == pytest.approx([1.0, 0.9])
+    assert (last["use_teacher"] == 0).all()
 
 
 def test_by_the_clock_the_schedule_goes_as_time_does(monkeypatch):
     now = [1000.0]
     monkeypatch.setattr(pace.time, "monotonic", lambda: now[0])
-    by_clock = Pace(dataclasses.replace(CONFIG, minutes=2.0), seconds=12.0)  # Of an earlier piece.
+    timed = dataclasses.replace(CONFIG, minutes=2.5, setup_minutes=0.5)
+    by_clock = Pace(timed, seconds=12.0)  # Of an earlier piece.
+    # Nobody knows yet how long an epoch takes: it goes as that of the schedule.
+    assert by_clock.moments(0)["use_teacher"][[0, 50]] == pytest.approx([0.8, 0.7])
+    assert by_clock.total == 120.0
     assert by_clock.progress(7) == pytest.approx(0.1)  # Whatever the epoch.
     now[0] += 24.0
     by_clock.note(12.0)  # A tenth of the run in each epoch, so as fast as the schedule.
     assert by_clock.elapsed == 36.0
     moments = by_clock.moments(2)
     assert list(moments["number"][[0, -1]]) == [200, 299]
-    assert moments["teacher"][[0, 50]] == pytest.approx([0.4, 0.3])
+    assert moments["use_teacher"][[0, 50]] == pytest.approx([0.4, 0.3])
     now[0] += 84.0
     assert by_clock.progress(3) == pytest.approx(1.0)
+
+
+def test_a_rate_that_neither_rises_nor_falls_has_a_value_for_each_step():
+    steady = Pace(dataclasses.replace(CONFIG, warmup_steps=0, decay_span=0.0))
+    assert list(steady.moments(0)["rate"]) == [0.5] * 100
 
 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"dataset": "video", "protocol": "paper"}, "sequences that are drawn.*--dataset=video"),
+        ({"dataset": "video", "protocol": "paper"}, "that JAX can draw: --dataset=mnist.*=video"),
         ({"steps_per_execution": 5}, "Received: --steps_per_execution"),
     ],
 )

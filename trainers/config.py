@@ -93,11 +93,6 @@ class TrainingConfig(RunSettings, LearningSettings, ModelSettings, SequenceSetti
                 f"--short_horizon={self.short_horizon} --horizon={self.horizon}. Leave it out for "
                 "one horizon all along."
             )
-        if self.short_context and not self.short_horizon:
-            raise ValueError(
-                "--short_context goes with --short_horizon. Received: "
-                f"--short_context={self.short_context} alone. Give both, or neither."
-            )
         if self.encoder_filters is not None and len(self.encoder_filters) != self.num_downsamplings:
             raise ValueError(
                 "--encoder_filters gives one number for each downsampling. Received: "
@@ -140,15 +135,11 @@ class TrainingConfig(RunSettings, LearningSettings, ModelSettings, SequenceSetti
 
         Where the run begins with a short horizon these are two stages, else one.
         """
-        last = round(self.short_span * self.epochs) if self.short_horizon else 0
-        short = dataclasses.replace(
-            self,
-            context_frames=self.short_context or self.context_frames,
-            horizon=self.short_horizon or 1,
-            short_horizon=0,
-            short_context=0,
-        )
-        return [(stage, stop) for stage, stop in ((short, last), (self, self.epochs)) if stop]
+        last = min(round(self.short_span * self.epochs), self.epochs - 1)
+        if not self.short_horizon or last == 0:
+            return [(self, self.epochs)]
+        short = dataclasses.replace(self, horizon=self.short_horizon, short_horizon=0)
+        return [(short, last), (self, self.epochs)]
 
     def build_model(self) -> IPRNN:
         """Creates the model, with weights drawn from the seed."""

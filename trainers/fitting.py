@@ -98,9 +98,7 @@ def _timed(config: TrainingConfig) -> tuple[float, float]:
     steps = max(TIMED_STEPS // at_once, TIMED_EXECUTIONS) * at_once
     console.say(f"Timing {steps} steps ...")
     clock = Clock()
-    timed = dataclasses.replace(
-        config, steps=steps, steps_per_epoch=steps, short_horizon=0, short_context=0
-    )
+    timed = dataclasses.replace(config, steps=steps, steps_per_epoch=steps, short_horizon=0)
     compiled_model(timed).fit(
         training_batches(timed), steps_per_epoch=steps, verbose=0, shuffle=False, callbacks=[clock]
     )

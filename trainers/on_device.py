@@ -9,27 +9,28 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 from keras import ops
 
 from iprnn_tf.data import DRAWN
-from iprnn_tf.data.drawn import HELD_OUT_SEED
+from iprnn_tf.data.drawn import HELD_OUT_SEED, DrawnSequences
+from iprnn_tf.data.windows import STREAMS
 from iprnn_tf.files import write_json
 from iprnn_tf.models import IPRNN
 from programs.console import console
 from trainers import results
 from trainers.config import TrainingConfig
-from trainers.fitting import compile_for
 from trainers.operations import training_operations
 from trainers.pace import Moments, Pace
 from trainers.precision import matmul_rate, peak_memory
 
 Array = Any
 State = tuple[list[Array], ...]  # Weights, what else changes, and the optimizer's variables.
-Program = Callable[[State, Array, Moments], tuple[State, Array]]
+Given = tuple[Array, Array]  # The key of all draws, and what sequences are drawn from.
+Program = Callable[[State, Given, Moments], tuple[State, Array]]
 
 COMPILED = Path("~/.cache/iprnn_tf/compiled")  # Unless JAX_COMPILATION_CACHE_DIR says another.
 
@@ -43,12 +44,13 @@ def check(config: TrainingConfig) -> None:
     backend = keras.backend.backend()
     if backend != "jax":
         raise ValueError(
-            f"--on_device needs Keras on JAX. Received: the {backend} backend. Put "
-            "KERAS_BACKEND=jax before the command, or leave --on_device out."
+            f"A run with --on_device needs Keras on JAX. Received: the {backend} backend. Put "
+            "KERAS_BACKEND=jax before the command."
         )
-    if config.dataset not in DRAWN:
+    able = [name for name, data in DRAWN.items() if _draws_on_device(data)]
+    if config.dataset not in able:
         raise ValueError(
-            f"--on_device is for sequences that are drawn: --dataset={' or '.join(DRAWN)}. "
+            f"--on_device is for sequences that JAX can draw: --dataset={' or '.join(able)}. "
             f"Received: --dataset={config.dataset}. Leave --on_device out."
         )
     usual = TrainingConfig()
@@ -62,6 +64,18 @@ def check(config: TrainingConfig) -> None:
             "--on_device runs all steps of an epoch at once, and draws no histograms. Received: "
             f"{', '.join(f'--{name}' for name in idle)}. Give --steps_per_epoch alone."
         )
+
+
+def _draws_on_device(data: type[DrawnSequences]) -> bool:
+    return data.draw_on_device is not DrawnSequences.draw_on_device
+
+
+class Stage(NamedTuple):
+    """A part of a run: its program, and the epoch before which it ends."""
+
+    program: Program
+    operations: int  # Of training on a sequence.
+    stop: int
 
 
 class DeviceTraining:
@@ -82,13 +96,16 @@ class DeviceTraining:
         self.model, self.config = model, config
         if not model.optimizer.built:
             model.optimizer.build(model.trainable_variables)
-        self._key = _key(config.seed)
+        self._given = _given(config)
         moments = Pace(config).moments(0)
         self._stages = [
-            (_program(model, stage, self._key, moments), training_operations(model, stage), stop)
+            Stage(
+                _program(model, stage, self._given, moments),
+                training_operations(model, stage),
+                stop,
+            )
             for stage, stop in config.stages()
         ]
-        compile_for(config, model, model.optimizer)
         self._held_out = _held_out(config)
         self.measured()
         self.setup_seconds = time.monotonic() - begin
@@ -103,37 +120,38 @@ class DeviceTraining:
             epoch: how many there have been.
             callbacks: as those of `fit`; an epoch is one batch to them.
         """
-        steps = self.config.steps_per_epoch
-        told = keras.callbacks.CallbackList(
-            callbacks, model=self.model, epochs=self.config.epochs, steps=steps
-        )
+        told = keras.callbacks.CallbackList(callbacks, model=self.model, epochs=self.config.epochs)
         told.on_train_begin()
-        progress = pace.progress(epoch)
-        while progress < 1:
+        validated = True
+        while (progress := pace.progress(epoch)) < 1:
             told.on_epoch_begin(epoch)
-            logs = {"loss": self._run(progress, pace, epoch)}
-            told.on_train_batch_end(steps - 1, logs)
-            progress = pace.progress(epoch + 1)
-            if progress >= 1 or (epoch + 1) % self.config.validation_every == 0:
-                measured = self.measured(*callbacks)
-                logs |= {f"val_{name}": value for name, value in measured.items()}
-            told.on_epoch_end(epoch, logs | {"progress": progress})
+            logs = {"loss": self.run_epoch(progress, pace, epoch)}
+            told.on_train_batch_end(self.config.steps_per_epoch - 1, logs)
             epoch += 1
+            validated = epoch % self.config.validation_every == 0 or pace.progress(epoch) >= 1
+            if validated:
+                logs |= self._validated(callbacks)
+            told.on_epoch_end(epoch - 1, logs)
+        if not validated:  # The time ran out while this epoch was saved.
+            told.on_epoch_end(epoch - 1, logs | self._validated(callbacks))
         told.on_train_end()
 
-    def _run(self, progress: float, pace: Pace, epoch: int) -> float:
+    def _validated(self, callbacks: Sequence[keras.callbacks.Callback]) -> dict[str, float]:
+        return {f"val_{name}": value for name, value in self.measured(*callbacks).items()}
+
+    def run_epoch(self, progress: float, pace: Pace, epoch: int) -> float:
         """Runs the steps of one epoch, and returns their mean loss."""
         position = round(progress * self.config.epochs, 6)
-        program, operations = next(stage[:2] for stage in self._stages if position < stage[2])
+        stage = next(stage for stage in self._stages if position < stage.stop)
         begin = time.monotonic()
-        state, losses = program(_state(self.model), self._key, pace.moments(epoch))
+        state, losses = stage.program(_state(self.model), self._given, pace.moments(epoch))
         _take_over(self.model, state)
         loss = float(losses.mean())  # Waits for the device.
         seconds = time.monotonic() - begin
         pace.note(seconds)
         self._seconds += seconds
         self._steps += len(losses)
-        self._operations += len(losses) * self.config.batch_size * operations
+        self._operations += len(losses) * self.config.batch_size * stage.operations
         return loss
 
     def measured(self, *callbacks: keras.callbacks.Callback) -> dict[str, float]:
@@ -184,19 +202,28 @@ def keep_compiled_programs() -> None:
         jax.config.update("jax_compilation_cache_dir", str(COMPILED.expanduser()))
 
 
-def _program(model: IPRNN, config: TrainingConfig, key: Array, moments: Moments) -> Program:
+def _program(model: IPRNN, config: TrainingConfig, given: Given, moments: Moments) -> Program:
     """Compiles the steps of an epoch."""
     import jax
 
     optimizer, loss_of = model.optimizer, config.build_loss()
-    draw = config.build_dataset().drawing_on_device("train")
+    data, windows = config.build_dataset(), config.build_windows()
     rate = [variable is optimizer.learning_rate for variable in optimizer.variables].index(True)
 
-    def step(state: State, moment: Moments, key: Array) -> tuple[State, Array]:
+    def draw(given: Given, moment: Moments) -> tuple[dict[str, Array], Array]:
+        key, material = given
+        keys = jax.random.split(jax.random.fold_in(key, moment["number"]), 3)
+        of_choices = dict(zip(STREAMS, keys[1:], strict=True))
+        frames = data.draw_on_device(material, keys[0], config.batch_size)
+        return windows.split(
+            frames.astype("float32") / 255,
+            lambda name, fed: jax.random.uniform(of_choices[name], fed.shape[:2]) < moment[name],
+        )
+
+    def step(state: State, given: Given, moment: Moments) -> tuple[State, Array]:
         trainable, other, slots = state
         slots = [*slots[:rate], moment["rate"], *slots[rate + 1 :]]
-        of_frames, *of_choices = jax.random.split(jax.random.fold_in(key, moment["number"]), 3)
-        inputs, targets = _batch(draw(of_frames, config.batch_size), config, moment, of_choices)
+        inputs, targets = draw(given, moment)
 
         def objective(trainable: list[Array]) -> tuple[Array, tuple[Array, list[Array]]]:
             outputs, changed, further = model.stateless_call(
@@ -210,33 +237,22 @@ def _program(model: IPRNN, config: TrainingConfig, key: Array, moments: Moments)
         trainable, slots = optimizer.stateless_apply(slots, gradients, trainable)
         return (trainable, other, slots), loss
 
-    def steps(state: State, key: Array, moments: Moments) -> tuple[State, Array]:
-        return jax.lax.scan(lambda state, moment: step(state, moment, key), state, moments)
+    def steps(state: State, given: Given, moments: Moments) -> tuple[State, Array]:
+        return jax.lax.scan(lambda state, moment: step(state, given, moment), state, moments)
 
-    return jax.jit(steps, donate_argnums=0).lower(_state(model), key, moments).compile()
+    return jax.jit(steps, donate_argnums=0).lower(_state(model), given, moments).compile()
 
 
-def _batch(
-    frames: Array, config: TrainingConfig, moment: Moments, keys: Sequence[Array]
-) -> tuple[dict[str, Array], Array]:
-    """What `TrainingWindows` makes of uint8 frames `(B, T + K, H, W, C)`, on the device."""
+def _given(config: TrainingConfig) -> Given:
     import jax
 
-    frames = frames.astype("float32") / 255
-    first = config.context_frames
-    inputs = {"context": frames[:, :first], "teacher": frames[:, first:-1]}
-    chances = {"use_teacher": ("teacher", inputs["teacher"])}
-    if config.reverse_sampling:
-        chances["use_context"] = ("context", inputs["context"][:, 1:])
-    for key, (name, (chance, fed)) in zip(keys, chances.items(), strict=False):
-        inputs[name] = jax.random.uniform(key, fed.shape[:2]) < moment[chance]
-    return inputs, frames[:, 1:]
+    return _key(config.seed), jax.numpy.asarray(config.build_dataset().material("train"))
 
 
 def _held_out(config: TrainingConfig) -> tuple[np.ndarray, np.ndarray]:
     """Draws the validation sequences, always the same: contexts and targets."""
-    draw = config.build_dataset().drawing_on_device("validation")
-    drawn = draw(_key(HELD_OUT_SEED), config.validation_sequences)
+    data, count = config.build_dataset(), config.validation_sequences
+    drawn = data.draw_on_device(data.material("validation"), _key(HELD_OUT_SEED), count)
     frames = ops.convert_to_numpy(drawn).astype("float32") / 255
     return frames[:, : config.context_frames], frames[:, config.context_frames :]
 

@@ -99,7 +99,8 @@ def peak_memory() -> int:
     if has_gpu() and keras.backend.backend() == "jax":
         import jax  # Only where it is the backend.
 
-        return int(jax.local_devices()[0].memory_stats()["peak_bytes_in_use"])
+        told = jax.local_devices()[0].memory_stats() or {}  # Not by every allocator.
+        return int(told.get("peak_bytes_in_use", 0))
     if has_gpu():
         return int(tf.config.experimental.get_memory_info("GPU:0")["peak"])
     return peak_main_memory()

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 
 from programs.console import console
+from trainers.pace import Pace
 
 
 class TrainingProgress(keras.callbacks.Callback):
@@ -36,13 +37,7 @@ class TrainingProgress(keras.callbacks.Callback):
         self._bar.update(self._before + batch + 1 - self._bar.n)  # Maybe several at once.
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        if "progress" in logs:  # By the clock, nobody knows ahead how many steps there will be.
-            self._bar.total = round(self._bar.n / min(logs["progress"], 1.0))
-        if "val_mse" in logs:
-            console.say(
-                f"step {self._bar.n:,}: loss {logs['loss']:.4g}, "
-                f"validation MSE {logs['val_mse']:.2f}"
-            )
+        _say_validation(self._bar.n, logs)
 
     def on_test_begin(self, logs: Any = None) -> None:
         self._bar.set_description_str("Validating", refresh=console.redraws)
@@ -52,6 +47,36 @@ class TrainingProgress(keras.callbacks.Callback):
 
     def on_train_end(self, logs: Any = None) -> None:
         self._bar.close()
+
+
+class ClockProgress(keras.callbacks.Callback):
+    """Shows how far a run by the clock is, the time left, and a line for each validation.
+
+    Args:
+        pace: of the run.
+        steps_per_epoch: of training.
+    """
+
+    def __init__(self, pace: Pace, steps_per_epoch: int) -> None:
+        super().__init__()
+        self.pace, self.steps_per_epoch = pace, steps_per_epoch
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        done = round(self.pace.elapsed)
+        self._bar = console.progress("Training", round(self.pace.total), "seconds", done)
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        self._bar.set_postfix_str(f"loss {logs['loss']:.4g}", refresh=False)
+        self._bar.update(min(round(self.pace.elapsed), self._bar.total) - self._bar.n)
+        _say_validation((epoch + 1) * self.steps_per_epoch, logs)
+
+    def on_train_end(self, logs: Any = None) -> None:
+        self._bar.close()
+
+
+def _say_validation(step: int, logs: dict[str, float]) -> None:
+    if "val_mse" in logs:
+        console.say(f"step {step:,}: loss {logs['loss']:.4g}, validation MSE {logs['val_mse']:.2f}")
 
 
 class MeasuringProgress(keras.callbacks.Callback):

@@ -83,8 +83,8 @@ class RunDirectory:
         """
         write_json(self.config_file, {**self._settings(config), **provenance()})
 
-    def move_data(self, config: TrainingConfig) -> None:
-        """Writes where the data are now.
+    def update(self, config: TrainingConfig) -> None:
+        """Writes settings that have become others, such as where the data are now.
 
         Raises:
             OSError: if it can't be written.

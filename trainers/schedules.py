@@ -9,6 +9,7 @@ import keras
 from keras import ops
 
 
+@keras.saving.register_keras_serializable(package="iprnn_tf")
 class RiseAndFall(keras.optimizers.schedules.LearningRateSchedule):
     """A learning rate that rises along a line, stays, and falls along half a cosine.
 
@@ -30,9 +31,9 @@ class RiseAndFall(keras.optimizers.schedules.LearningRateSchedule):
 
     def __call__(self, step: Any) -> Any:
         step = ops.cast(step, "float32")
-        risen = ops.minimum(step / self.rise, 1.0) if self.rise else 1.0
         begun = self.steps - self.fall
-        fallen = ops.clip((step - begun) / self.fall, 0.0, 1.0) if self.fall else 0.0
+        risen = ops.clip(step / self.rise, 0.0, 1.0) if self.rise else ops.ones_like(step)
+        fallen = ops.clip((step - begun) / max(self.fall, 1), 0.0, 1.0)
         left = 0.5 * (1.0 + ops.cos(math.pi * fallen))
         return self.peak * risen * (self.final + (1.0 - self.final) * left)
 

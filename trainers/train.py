@@ -25,6 +25,7 @@ from absl import flags
 
 from iprnn_tf.data import FOOTAGE, VideoWindows
 from iprnn_tf.data.digits import SPLITS
+from iprnn_tf.data.lazy_tensorflow import is_installed
 from iprnn_tf.data.prepared import summary
 from programs import command_line, kernels
 from programs.commands import command
@@ -59,6 +60,11 @@ def main(arguments: Sequence[str]) -> None:
         config = resolve(name, values)
         if config.on_device:
             on_device.check(config)
+        elif not is_installed():
+            raise ValueError(
+                "Pipelines of sequences need TensorFlow. Received: a Python without it. Install "
+                "iprnn_tf, or train with KERAS_BACKEND=jax and --on_device."
+            )
         run = RunDirectory(Path(values.output or _new_path(f"{config.dataset}-{name}")))
         run.check_new()
         command_line.check_folder(run.path)
@@ -82,8 +88,8 @@ def _define_flags(values: flags.FlagValues) -> None:
     flags.DEFINE_float(
         "max_minutes",
         None,
-        "Time a few steps and fix --steps so that training takes about this long; the test at the "
-        "end comes on top.",
+        "Time a few steps and fix --steps so that training takes about this long (--on_device: go "
+        "by the clock); the test at the end comes on top.",
         flag_values=values,
     )
     sizes = {name: CONFIGS[name] for name in ("small", "paper")}
@@ -97,9 +103,11 @@ def _config_name(name: str, dataset: str | None) -> str:
     found, chosen = ("a", large) if has_gpu() else ("no", small)
     console.say(f"--config=auto: {found} GPU was found, so this is {chosen!r}.")
     if found == "no" and NVIDIA.exists():
+        jax = keras.backend.backend() == "jax"
+        libraries = '"jax[cuda13]"' if jax else '-e ".[cuda]"'
         console.say(
-            "There is an NVIDIA GPU, but TensorFlow can't use it. Its libraries come with: "
-            'pip install -e ".[cuda]"'
+            f"There is an NVIDIA GPU, but {'JAX' if jax else 'TensorFlow'} can't use it. Its "
+            f"libraries come with: pip install {libraries}"
         )
     return chosen
 
@@ -138,7 +146,7 @@ def _check_length(values: flags.FlagValues) -> None:
 
 
 def _suited_to_this_machine(config: TrainingConfig, values: flags.FlagValues) -> TrainingConfig:
-    if keras.backend.backend() == "tensorflow" and not has_gpu():
+    if keras.backend.backend() == "tensorflow" and not has_gpu() and kernels.in_use():
         console.say(kernels.in_use())
     if config.mixed_precision == "auto":
         config = dataclasses.replace(config, mixed_precision=fastest_precision())
@@ -177,7 +185,7 @@ def _with_moved_footage(run: RunDirectory, config: TrainingConfig, folder: str) 
             f"--data_dir={folder}, which holds other recordings, or other frames of them. Give "
             f"the same, or start another run: --init_from={run.path}."
         )
-    run.move_data(moved)
+    run.update(moved)
     return moved
 
 

@@ -17,7 +17,7 @@ from trainers.curves import CurveFile
 from trainers.fine_tuning import start_from
 from trainers.fitting import compile_for, compiled_model, held_out_batches, training_batches
 from trainers.pace import Pace
-from trainers.progress import MeasuringProgress, TrainingProgress
+from trainers.progress import ClockProgress, MeasuringProgress, TrainingProgress
 from trainers.run_directory import RunDirectory
 from trainers.training_report import Training, examples
 
@@ -32,6 +32,8 @@ def train(config: TrainingConfig, run: RunDirectory) -> Training:
         longer = f"--init_from={run.path} starts another run where it ended."
         console.say(f"{run.path} is trained already; {longer}")
         return _what_it_took(state, config)
+    if config.on_device:  # Who resumes may have another backend.
+        on_device.check(config)
     step = epoch * config.steps_per_epoch
     run.note_machine(step)
     length = f"{config.minutes:g} minutes" if config.minutes else f"{config.steps:,} steps"
@@ -47,7 +49,8 @@ def train(config: TrainingConfig, run: RunDirectory) -> Training:
         fit(model, config, run, state)
     except KeyboardInterrupt:
         step = state.save() * config.steps_per_epoch
-        raise KeyboardInterrupt(f"Steps that are saved: {step:,} of {config.steps:,}.") from None
+        whole = "" if config.minutes else f" of {config.steps:,}"
+        raise KeyboardInterrupt(f"Steps that are saved: {step:,}{whole}.") from None
     return _what_it_took(state, config)
 
 
@@ -88,26 +91,40 @@ def _fit(
             validation_freq=_validation_epochs(config),
             shuffle=False,
             verbose=0,
-            callbacks=_callbacks(config, run, state),
+            callbacks=_callbacks(
+                config,
+                run,
+                state,
+                _progress(config, state),
+                *_filmstrips(config, run),  # Before the averaged weights go.
+                keras.callbacks.TensorBoard(
+                    run.path, histogram_freq=int(config.histograms), write_graph=False
+                ),
+            ),
         )
         if not is_last:
             state.restore(model)  # The end of `fit` has put averaged weights in their place.
 
 
 def _callbacks(
-    config: TrainingConfig, run: RunDirectory, state: TrainingState
+    config: TrainingConfig,
+    run: RunDirectory,
+    state: TrainingState,
+    progress: keras.callbacks.Callback,
+    *others: keras.callbacks.Callback,
 ) -> list[keras.callbacks.Callback]:
     return [
         StopOnNonFiniteLoss(state),
-        TrainingProgress(config.steps, state.epochs * config.steps_per_epoch),
-        *_filmstrips(config, run),  # Before the averaged weights go.
+        progress,
+        *others,
         state.best_model,
-        keras.callbacks.TensorBoard(
-            run.path, histogram_freq=int(config.histograms), write_graph=False
-        ),
         state,
         CurveFile(run.learning_file, config.steps_per_epoch, state),
     ]
+
+
+def _progress(config: TrainingConfig, state: TrainingState) -> TrainingProgress:
+    return TrainingProgress(config.steps, state.epochs * config.steps_per_epoch)
 
 
 def _validation(config: TrainingConfig) -> tf.data.Dataset:
@@ -129,29 +146,23 @@ def _filmstrips(config: TrainingConfig, run: RunDirectory) -> list[Filmstrips]:
 def _fit_on_device(
     model: VideoPredictor, config: TrainingConfig, run: RunDirectory, state: TrainingState
 ) -> None:
-    on_device.check(config)  # Again: who resumes may have another backend.
     training = on_device.DeviceTraining(model, config)
     if config.minutes and not state.epochs:
         config = _without_setup(config, training.setup_seconds)
-        run.create(config)
+        run.update(config)
     if config.init_from and not state.epochs:
         _tell_start(training.measured(state.best_model))
-    callbacks = [
-        StopOnNonFiniteLoss(state),
-        TrainingProgress(config.steps, state.epochs * config.steps_per_epoch),
-        state.best_model,
-        state,
-        CurveFile(run.learning_file, config.steps_per_epoch, state),
-    ]
-    training.fit(Pace(config, state.trained_seconds), state.epochs, callbacks)
+    pace = Pace(config, state.trained_seconds)
+    clock = ClockProgress(pace, config.steps_per_epoch)
+    progress = clock if config.minutes else _progress(config, state)
+    training.fit(pace, state.epochs, _callbacks(config, run, state, progress))
     training.write_speed(run.speed_file)
 
 
 def _without_setup(config: TrainingConfig, seconds: float) -> TrainingConfig:
-    minutes = config.minutes - seconds / 60
-    if minutes <= 0:
+    if seconds >= 60 * config.minutes:
         raise ValueError(
             f"Compiling took {seconds:.0f} s. Received: --max_minutes={config.minutes:g}. "
             "Give more; what was compiled is kept."
         )
-    return dataclasses.replace(config, minutes=minutes)
+    return dataclasses.replace(config, setup_minutes=seconds / 60)

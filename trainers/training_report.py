@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 from typing import NamedTuple
 
 import numpy as np
 from keras import ops
 
 from iprnn_tf.data import FOOTAGE
+from iprnn_tf.data.lazy_tensorflow import is_installed
 from iprnn_tf.data.prepared import PreparedVideo
 from iprnn_tf.data.windows import evaluation_batches
 from iprnn_tf.models import VideoPredictor, load_model
@@ -39,13 +39,8 @@ class Training(NamedTuple):
 
 def report(config: TrainingConfig, run: RunDirectory, training: Training) -> None:
     """Measures the best checkpoint on the test split, and says where everything is."""
-    if importlib.util.find_spec("tensorflow") is None:
-        console.conclude(
-            "TensorFlow, which draws the test split, isn't installed here: measure where it is.",
-            run.path,
-            command("trainers.train", resume=run.path),
-            contents=_contents(run),
-        )
+    if not is_installed():
+        _conclude_without_test(run)
         return
     model = load_model(run.path)
     frames = config.build_dataset().frames("test")
@@ -80,9 +75,18 @@ def report(config: TrainingConfig, run: RunDirectory, training: Training) -> Non
     console.conclude(
         evaluation,
         run.path,
-        tensorboard(run.path),
+        *(() if config.on_device else [tensorboard(run.path)]),
         _next_command(config, run, model),
         export(run.path),
+        contents=_contents(run),
+    )
+
+
+def _conclude_without_test(run: RunDirectory) -> None:
+    console.conclude(
+        "TensorFlow, which draws the test split, isn't installed here: measure where it is.",
+        run.path,
+        command("trainers.train", resume=run.path),
         contents=_contents(run),
     )
 

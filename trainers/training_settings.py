@@ -94,7 +94,11 @@ class LearningSettings:
     batch_size: int = setting(4, "Sequences in a step.", minimum=1, maximum=65536)
     learning_rate: float = setting(2.5e-3, "Peak of the schedule.", minimum=1e-9, maximum=10.0)
     warmup_steps: int = setting(
-        200, "Steps to the peak (at most a tenth of all).", minimum=0, maximum=10**9
+        200,
+        "Steps to the peak (at most a tenth of all); by the clock, their part of --steps is a part "
+        "of the time.",
+        minimum=0,
+        maximum=10**9,
     )
     final_learning_rate: float = setting(
         0.0, "Part of the peak that is left at the end; 1 for no decay.", minimum=0.0, maximum=1.0
@@ -130,11 +134,8 @@ class LearningSettings:
         minimum=0,
         maximum=1000,
     )
-    short_context: int = setting(
-        0, "Observed frames in that part; 0 for --context_frames.", minimum=0, maximum=1000
-    )
     short_span: float = setting(
-        0.5, "How large that part is, if there is one.", minimum=0.0, maximum=1.0
+        0.5, "How large that part is, if there is one.", minimum=0.0, maximum=0.99
     )
     reverse_sampling: bool = setting(
         False, "Also hide context frames, less and less often (reverse scheduled sampling)."
@@ -156,7 +157,8 @@ class RunSettings:
         "Draw the sequences on the accelerator, and run the steps of an epoch as one program; "
         "with KERAS_BACKEND=jax, and without TensorFlow.",
     )
-    minutes: float = recorded(0.0)  # That the schedule of a run by the clock takes; 0 by steps.
+    minutes: float = recorded(0.0)  # Of a run by the clock; 0 by steps.
+    setup_minutes: float = recorded(0.0)  # Of these, what went before the first step.
     seed: int = setting(0, "Of weights, data and draws.", minimum=0, maximum=2**31 - 1)
     steps_per_epoch: int = setting(50, "Steps between checkpoints.", minimum=1, maximum=10**9)
     steps_per_execution: int = setting(

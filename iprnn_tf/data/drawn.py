@@ -63,13 +63,22 @@ class DrawnSequences:
         """
         raise NotImplementedError(f"{type(self).__name__} must define `drawing`.")
 
-    def drawing_on_device(self, split: str) -> Callable[[Any, int], Any]:
-        """Returns what draws sequences of a split with JAX alone, within its programs.
+    def material(self, split: str) -> Any:
+        """Returns the arrays that `draw_on_device` draws from, such as digits."""
+        raise NotImplementedError(f"{type(self).__name__} must define `material`.")
 
-        They keep the same rules as those of `frames`, but are others. It takes a key, as
-        `jax.random.key` makes them, and their number N, and returns uint8 `(N, T, H, W, C)`.
+    def draw_on_device(self, material: Any, key: Any, count: int) -> Any:
+        """Draws sequences with JAX alone, within its programs: by the same rules, but others.
+
+        Args:
+            material: that of the split.
+            key: as `jax.random.key` makes them.
+            count: N.
+
+        Returns:
+            uint8 `(N, T, H, W, C)`.
         """
-        raise NotImplementedError(f"{type(self).__name__} must define `drawing_on_device`.")
+        raise NotImplementedError(f"{type(self).__name__} must define `draw_on_device`.")
 
     def frames(self, split: str, start: int = 0) -> tf.data.Dataset:
         """Returns the sequences of a split, each uint8 `(T, H, W, C)`.

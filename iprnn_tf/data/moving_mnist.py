@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
@@ -50,16 +49,14 @@ class MovingMNIST(DrawnSequences):
         glyphs = tf.constant(self._glyphs(split))
         return lambda seed: self._draw(glyphs, seed)
 
-    def drawing_on_device(self, split: str) -> Callable[[Any, int], Array]:
+    def material(self, split: str) -> np.ndarray:
+        return _resized(load_digits(split), self.protocol.digit_size)
+
+    def draw_on_device(self, material: Array, key: Array, count: int) -> Array:
         import jax  # Only who draws so needs it.
 
-        digits = jax.numpy.asarray(_resized(load_digits(split), self.protocol.digit_size))
-
-        def draw(key: Array, count: int) -> Array:
-            uniform = jax.random.uniform(key, (self.num_digits, count, 5))
-            return self.draw_with(jax.numpy, digits, uniform)
-
-        return draw
+        uniform = jax.random.uniform(key, (self.num_digits, count, 5))
+        return self.draw_with(jax.numpy, material, uniform)
 
     def draw_with(self, xp: Arrays, digits: Array, uniform: Array) -> Array:
         """Draws sequences as an accelerator is fastest at it: by products of matrices.

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 
 import numpy as np
 
+from iprnn_tf.cells.cell import Tensor
 from iprnn_tf.data import lazy_tensorflow as tf
 from iprnn_tf.scheduled_sampling import LinearSampling
 
-TEACHER_STREAM, CONTEXT_STREAM = 1, 2  # Independent draws of the same step.
+STREAMS = {"use_teacher": 1, "use_context": 2}  # Independent draws of the same step.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,23 +69,31 @@ class TrainingWindows:
         self, frames: tf.Tensor, draw: tuple[tf.Tensor, tf.Tensor, tf.Tensor]
     ) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
         step, teacher, context = draw
-        frames = to_float(frames)
-        first = self.context_frames
-        inputs = {
-            "context": frames[:, :first],
-            "teacher": frames[:, first:-1],
-            "use_teacher": self._choose(frames[:, first:-1], teacher, step, TEACHER_STREAM),
-        }
-        if self.context_sampling:
-            inputs["use_context"] = self._choose(frames[:, 1:first], context, step, CONTEXT_STREAM)
-        return inputs, frames[:, 1:]
+        probabilities = {"use_teacher": teacher, "use_context": context}
 
-    def _choose(
-        self, frames: tf.Tensor, probability: tf.Tensor, step: tf.Tensor, stream: int
-    ) -> tf.Tensor:
-        seed = tf.stack([tf.constant(self.seed, tf.int64) * 3 + stream, step])
-        draw = tf.random.stateless_uniform(tf.shape(frames)[:2], seed, alg="philox")
-        return tf.ensure_shape(draw < probability, frames.shape[:2])
+        def choose(name: str, fed: tf.Tensor) -> tf.Tensor:
+            seed = tf.stack([tf.constant(self.seed, tf.int64) * 3 + STREAMS[name], step])
+            uniform = tf.random.stateless_uniform(tf.shape(fed)[:2], seed, alg="philox")
+            return tf.ensure_shape(uniform < probabilities[name], fed.shape[:2])
+
+        return self.split(to_float(frames), choose)
+
+    def split(
+        self, frames: Tensor, choose: Callable[[str, Tensor], Tensor]
+    ) -> tuple[dict[str, Tensor], Tensor]:
+        """Splits a batch of float frames, `(B, T + K, H, W, C)`, as `batches` does.
+
+        Args:
+            frames: of any module of arrays.
+            choose: given "use_teacher" or "use_context" and true frames `(B, S, H, W, C)`, says
+                which of these are fed, `(B, S)`.
+        """
+        first = self.context_frames
+        inputs = {"context": frames[:, :first], "teacher": frames[:, first:-1]}
+        inputs["use_teacher"] = choose("use_teacher", inputs["teacher"])
+        if self.context_sampling:
+            inputs["use_context"] = choose("use_context", frames[:, 1:first])
+        return inputs, frames[:, 1:]
 
 
 def evaluation_batches(
