@@ -9,6 +9,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from iprnn_tf.cells.cell import Tensor
 from iprnn_tf.models import IPRNN
 
 
@@ -37,7 +38,7 @@ def _clipped_output(model: IPRNN) -> None:
     model.decoder.head.activation = _clip
 
 
-def _clip(frames):
+def _clip(frames: Tensor) -> Tensor:
     return frames + ops.stop_gradient(ops.clip(frames, 0.0, 1.0) - frames)
 
 
@@ -45,6 +46,18 @@ def _shorter(horizon: int, span: float) -> Arm:
     """Fewer frames to predict in the first part of a run."""
     frames = {"short_horizon": horizon, "short_span": span}
     return Arm("horizon at first", f"{horizon}, for {100 * span:.0f} % of the steps", frames)
+
+
+def _memory(answer: str, filters: int, **settings: Any) -> Arm:
+    """Other memories, of 16 x 16 pixels."""
+    encoder = {"encoder_filters": [8, filters]}
+    return Arm("memory", answer, {"filters": filters, **encoder, **settings})
+
+
+def _coarse(answer: str, filters: int = 32, **settings: Any) -> Arm:
+    """Memories of 8 x 8 pixels, of which the same operations make larger ones."""
+    encoder = {"num_downsamplings": 3, "encoder_filters": [8, 16, filters]}
+    return Arm("memory of 8 x 8", answer, {"filters": filters, **encoder, **settings})
 
 
 BASELINE = Arm("baseline", "none of the below")
@@ -71,17 +84,14 @@ _SMALL = (
     _shorter(2, 0.4),
     _shorter(2, 0.6),
     _shorter(2, 0.8),
-    Arm(
-        "memory",
-        "3x3, 26 filters",
-        {"kernel_size": 3, "filters": 26, "encoder_filters": [8, 26]},
-    ),
-    Arm("memory", "one, 23 filters", {"num_layers": 1, "filters": 23, "encoder_filters": [8, 23]}),
-    Arm(
-        "memory",
-        "8 x 8 pixels, 32 filters",
-        {"num_downsamplings": 3, "filters": 32, "encoder_filters": [8, 16, 32]},
-    ),
+    _memory("3x3, 26 filters", kernel_size=3, filters=26),
+    _memory("one of 23 filters", num_layers=1, filters=23),
+    _coarse("32 filters"),
+    _coarse("3x3, 52 filters", kernel_size=3, filters=52),
+    _coarse("one of 45 filters", num_layers=1, filters=45),
+    _coarse("double the peak", learning_rate=5e-3),
+    _coarse("batches of 2", batch_size=2),
+    _coarse("finer scales wider", encoder_filters=[16, 32, 32]),
     Arm("normalisation", "parameter-free", {"normalization": "standard"}),
     Arm("normalisation", "scale and offset per channel", {"normalization": "group"}),
     Arm(
@@ -95,7 +105,7 @@ _SMALL = (
     Arm("loss", "warm-up counts a third", {"warm_up_weight": 0.33}),
     Arm("loss", "squared + absolute error", {"absolute_weight": 1.0}),
     Arm("output", "sigmoid", change=_sigmoid_output),
-    Arm("output", "clipped, as if it weren't for gradients", change=_clipped_output),
+    Arm("output", "clipped; gradients pass", change=_clipped_output),
     Arm("precision", "the other one", {"mixed_precision": "other"}),
     Arm("skip connections", "none", {"skips": False}),
 )
