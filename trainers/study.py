@@ -41,7 +41,13 @@ from trainers.study_arms import BASELINE, STUDIES, Arm
 Run = dict[str, Any]  # One line of the output: what was trained, and what it reached.
 
 # Settings that change no weight.
-PACE = ("steps_per_epoch", "steps_per_execution", "validation_every", "checkpoint_seconds")
+PACE = (
+    "steps_per_epoch",
+    "steps_per_execution",
+    "validation_every",
+    "test_sequences",
+    "checkpoint_seconds",
+)
 
 
 def main(arguments: Sequence[str]) -> None:

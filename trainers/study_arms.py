@@ -105,7 +105,7 @@ _SMALL = (
     Arm("loss", "warm-up counts a third", {"warm_up_weight": 0.33}),
     Arm("loss", "squared + absolute error", {"absolute_weight": 1.0}),
     Arm("output", "sigmoid", change=_sigmoid_output),
-    Arm("output", "clipped; gradients pass", change=_clipped_output),
+    Arm("limits of the output", "clipped; gradients pass", change=_clipped_output),
     Arm("precision", "the other one", {"mixed_precision": "other"}),
     Arm("skip connections", "none", {"skips": False}),
 )
