@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -111,19 +111,34 @@ class FrameEncoder(keras.layers.Layer):
         return {**super().get_config(), "filters": self.filters}
 
 
+def _clipped(frames: Tensor) -> Tensor:
+    """Clips to [0, 1]; the gradient passes where nothing would come back from outside."""
+    return frames + ops.stop_gradient(ops.clip(frames, 0.0, 1.0) - frames)
+
+
+OUTPUT_ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "linear": keras.activations.linear,
+    "clipped": _clipped,
+    "sigmoid": keras.activations.sigmoid,
+}
+
+
 @keras.saving.register_keras_serializable(package="iprnn_tf")
 class FrameDecoder(keras.layers.Layer):
     """Turns features into a frame, recalling at each scale what the encoder saw.
 
     One 3x3 transposed convolution of stride 2 for each downsampling, each followed by a leaky
-    ReLU (but the last) and by the sum with the encoder's features of that scale; then a linear
-    1x1 convolution in float32, whatever the precision of the rest. The output is not clipped.
+    ReLU (but the last) and by the sum with the encoder's features of that scale; then a 1x1
+    convolution in float32, whatever the precision of the rest.
 
     Args:
         filters: channels of the scales above the features, finest first.
         channels: C of the frame.
         skips: whether to add the encoder's features; False is the paper's ablation
             "w/o SCs", where they tell the size of the frame and nothing else.
+        output_activation: of the last convolution, a key of `OUTPUT_ACTIVATIONS`: "linear", which
+            leaves [0, 1] at times; "clipped", which can't, and is trained as if it were linear;
+            or "sigmoid".
 
     Call arguments:
         features: `(B, h, w, F)`.
@@ -138,9 +153,20 @@ class FrameDecoder(keras.layers.Layer):
     """
 
     def __init__(
-        self, filters: Sequence[int], channels: int = 1, skips: bool = True, **kwargs: Any
+        self,
+        filters: Sequence[int],
+        channels: int = 1,
+        skips: bool = True,
+        output_activation: str = "linear",
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        if output_activation not in OUTPUT_ACTIVATIONS:
+            raise ValueError(
+                f"`output_activation` is one of {', '.join(OUTPUT_ACTIVATIONS)}. Received: "
+                f"output_activation={output_activation!r}. Leave it out for 'linear'."
+            )
+        self.output_activation = output_activation
         self.filters = list(filters)
         self.channels = channels
         self.skips = skips
@@ -158,7 +184,12 @@ class FrameDecoder(keras.layers.Layer):
             for scale, stage_filters in reversed(list(enumerate(self.filters)))
         ]
         self.head = keras.layers.Conv2D(
-            channels, 1, data_format="channels_last", name="head", dtype="float32"
+            channels,
+            1,
+            activation=OUTPUT_ACTIVATIONS[output_activation],
+            data_format="channels_last",
+            name="head",
+            dtype="float32",
         )
 
     def build(self, features_shape: Sequence[int | None]) -> None:
@@ -188,4 +219,5 @@ class FrameDecoder(keras.layers.Layer):
             "filters": self.filters,
             "channels": self.channels,
             "skips": self.skips,
+            "output_activation": self.output_activation,
         }

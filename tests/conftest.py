@@ -14,6 +14,7 @@ TINY = [
     "--num_layers=1",
     "--context_frames=3",
     "--horizon=3",
+    "--short_horizon=0",
     "--batch_size=4",
     "--validation_sequences=8",
     "--validation_every=1",

@@ -130,3 +130,35 @@ def test_predictions_are_not_clipped(randomize):
 )
 def test_config_round_trip(layer):
     assert type(layer).from_config(layer.get_config()).get_config() == layer.get_config()
+
+
+@pytest.mark.parametrize("value", [-0.5, 0.25, 1.5])
+def test_a_clipped_output_stays_in_range_and_learns_from_outside(value):
+    decoder = FrameDecoder([2], output_activation="clipped")
+    decoder.build((None, None, None, 2))
+    decoder.set_weights([np.zeros(weight.shape) for weight in decoder.weights])
+    bias = decoder.head.bias
+    bias.assign([value])
+    model = keras.Sequential([keras.Input((2, 3, 2)), OnBlackFrames(decoder)])
+    frames = ops.convert_to_numpy(model(np.zeros((1, 2, 3, 2), "float32")))
+    np.testing.assert_allclose(frames, np.clip(value, 0, 1), atol=1e-6)
+    model.compile(keras.optimizers.SGD(0.1), loss="mean_squared_error")
+    model.train_on_batch(np.zeros((1, 2, 3, 2)), np.full((1, 4, 6, 1), 0.5))
+    expected = value - 0.1 * 2 * (np.clip(value, 0, 1) - 0.5)
+    np.testing.assert_allclose(bias.numpy(), [expected], rtol=1e-5)
+
+
+class OnBlackFrames(keras.layers.Layer):
+    """Decodes features that come from black frames of 4 x 6 pixels."""
+
+    def __init__(self, decoder):
+        super().__init__()
+        self.decoder = decoder
+
+    def call(self, features):
+        return self.decoder(features, [ops.zeros((ops.shape(features)[0], 4, 6, 2))])
+
+
+def test_an_unknown_output_activation_is_refused():
+    with pytest.raises(ValueError, match=r"linear, clipped, sigmoid\..*output_activation='tanh'"):
+        FrameDecoder([2], output_activation="tanh")

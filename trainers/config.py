@@ -152,6 +152,7 @@ class TrainingConfig(RunSettings, LearningSettings, ModelSettings, SequenceSetti
             skips=self.skips,
             horizon=self.horizon,
             encoder_filters=self.encoder_filters,
+            output_activation=self.output_activation,
             value_range=self.limits,
             dtype=PRECISIONS[self.mixed_precision],
         )

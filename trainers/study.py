@@ -35,7 +35,6 @@ from trainers.config import TrainingConfig
 from trainers.fitting import compile_for, compiled_model, held_out_batches, training_batches
 from trainers.operations import training_operations
 from trainers.precision import fastest_precision
-from trainers.recipes import CONFIGS
 from trainers.study_arms import BASELINE, STUDIES, Arm
 
 Run = dict[str, Any]  # One line of the output: what was trained, and what it reached.
@@ -53,14 +52,14 @@ PACE = (
 def main(arguments: Sequence[str]) -> None:
     """Trains all that the output lacks, and shows the table."""
     values = command_line.parse(__doc__ or "", _define_flags, arguments)
-    arms = _chosen(STUDIES[values.config], values.only)
+    base, all_arms = STUDIES[values.config]
+    arms = _chosen(all_arms, values.only)
     path = Path(values.output)
     command_line.check_file(path)
     runs = _finished(path)
     precision = next((run["precision"] for run in runs), None) or fastest_precision()
-    chosen = CONFIGS[values.config]
     configs = [
-        (arm, _config(arm, chosen, values.filters, values.sequences, seed, precision))
+        (arm, _config(arm, base, values.filters, values.sequences, seed, precision))
         for seed in range(values.seeds)
         for arm in arms
     ]
@@ -69,13 +68,13 @@ def main(arguments: Sequence[str]) -> None:
         for arm, config in configs
     ]
     for index, (arm, config, plan) in enumerate(planned, start=1):
-        if not any(_is_of(plan, run) for run in runs):
+        if not any(_is_of(plan, run, base) for run in runs):
             console.say(f"{index}/{len(planned)}  {arm.question}: {arm.answer}, seed {config.seed}")
             with command_line.when_interrupted(command_line.REPEAT):
-                runs.append({**plan, **_train(arm, config, values.validation_sequences)})
+                runs.append({**plan, **_train(config, values.validation_sequences)})
             write_json(path, {"runs": runs, **provenance()})
             console.say(f"    validation MSE {runs[-1]['mse']:.1f} in {runs[-1]['seconds']:.0f} s")
-    shown = [run for run in runs if any(_is_of(plan, run) for *_, plan in planned)]
+    shown = [run for run in runs if any(_is_of(plan, run, base) for *_, plan in planned)]
     console.conclude(table(shown), path, command("trainers.train", config=values.config))
 
 
@@ -88,7 +87,7 @@ def _define_flags(values: flags.FlagValues) -> None:
     flags.DEFINE_integer("filters", 16, "Width of each memory.", lower_bound=1, flag_values=values)
     flags.DEFINE_integer("validation_sequences", 500, "To measure on.", 1, 1000, flag_values=values)
     flags.DEFINE_enum("config", "small", list(STUDIES), "Which in miniature.", flag_values=values)
-    arms = [arm for study in STUDIES.values() for arm in study]
+    arms = [arm for study in STUDIES.values() for arm in study.arms]
     questions = ", ".join(dict.fromkeys(arm.question for arm in arms))
     flags.DEFINE_list("only", [], f"Questions, by default all: {questions}.", flag_values=values)
 
@@ -128,9 +127,9 @@ def _plan(arm: Arm, config: TrainingConfig, precision: str, validation_sequences
     }
 
 
-def _is_of(plan: Run, run: Run) -> bool:
+def _is_of(plan: Run, run: Run, base: TrainingConfig) -> bool:
     """Whether a run is what is planned, maybe by a version that had fewer settings."""
-    made = {**dataclasses.asdict(TrainingConfig()), **run["config"]}
+    made = {**dataclasses.asdict(base), **run["config"]}
     wanted = {**plan["config"], "fps": made["fps"]}  # Which digits don't have.
     return all(run[name] == plan[name] for name in plan if name != "config") and all(
         made[name] == wanted[name] for name in wanted if name not in PACE
@@ -168,12 +167,10 @@ def _operations(config: TrainingConfig) -> float:
     return float(np.average(counts, weights=lengths))
 
 
-def _train(arm: Arm, config: TrainingConfig, validation_sequences: int) -> Run:
+def _train(config: TrainingConfig, validation_sequences: int) -> Run:
     keras.utils.clear_session()
     begin = time.perf_counter()
     model = compiled_model(config)
-    if arm.change is not None:
-        arm.change(model)
     begin_step = 0
     for stage, stop in config.stages():
         compile_for(stage, model, model.optimizer)

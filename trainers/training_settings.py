@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import keras
 
+from iprnn_tf.autoencoders import OUTPUT_ACTIVATIONS
 from iprnn_tf.cells import CELLS
 from iprnn_tf.data import DATASETS
 from iprnn_tf.data.drawn import NUM_SEQUENCES
@@ -74,6 +75,9 @@ class ModelSettings:
         None, "Channels of the encoder's scales, finest first; by default as many as --filters."
     )
     skips: bool = setting(True, "Skip connections from the encoder to the decoder.")
+    output_activation: str = setting(
+        "clipped", "What keeps frames in [0, 1].", choices=tuple(OUTPUT_ACTIVATIONS)
+    )
     use_bias: bool = setting(False, "Biases in the memory's convolutions.")
     normalization: str = setting(
         "none", "Normalisation in the memory.", choices=tuple(NORMALIZATIONS)
@@ -89,10 +93,10 @@ class LearningSettings:
 
     optimizer: str = setting("muon", "How weights follow gradients.", choices=tuple(OPTIMIZERS))
     steps: int = setting(
-        2000, "Training steps, rounded up to whole epochs.", minimum=1, maximum=10**9
+        4000, "Training steps, rounded up to whole epochs.", minimum=1, maximum=10**9
     )
-    batch_size: int = setting(4, "Sequences in a step.", minimum=1, maximum=65536)
-    learning_rate: float = setting(2.5e-3, "Peak of the schedule.", minimum=1e-9, maximum=10.0)
+    batch_size: int = setting(2, "Sequences in a step.", minimum=1, maximum=65536)
+    learning_rate: float = setting(3.5e-3, "Peak of the schedule.", minimum=1e-9, maximum=10.0)
     warmup_steps: int = setting(
         200,
         "Steps to the peak (at most a tenth of all); by the clock, their part of --steps is a part "
@@ -135,7 +139,7 @@ class LearningSettings:
         maximum=1000,
     )
     short_span: float = setting(
-        0.5, "How large that part is, if there is one.", minimum=0.0, maximum=0.99
+        0.6, "How large that part is, if there is one.", minimum=0.0, maximum=0.99
     )
     reverse_sampling: bool = setting(
         False, "Also hide context frames, less and less often (reverse scheduled sampling)."

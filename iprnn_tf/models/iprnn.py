@@ -42,6 +42,8 @@ class IPRNN(VideoPredictor):
         encoder_filters: channels of the encoder's scales, finest first, one for each
             downsampling; by default as many as the cell has. The features that enter the cells
             always have as many as the cells return.
+        output_activation: of the frames, "linear", "clipped" or "sigmoid"; see `FrameDecoder`.
+            Clipped, a dark background stays dark, also in what is fed back.
 
     Raises:
         ValueError: if an argument is out of range, or `cell` is not a `Cell`.
@@ -60,6 +62,7 @@ class IPRNN(VideoPredictor):
         skips: bool = True,
         horizon: int = 10,
         encoder_filters: Sequence[int] | None = None,
+        output_activation: str = "linear",
         **kwargs: Any,
     ) -> None:
         super().__init__(image_shape, horizon, **kwargs)
@@ -90,6 +93,7 @@ class IPRNN(VideoPredictor):
             self.encoder_filters,
             channels=self.image_shape[2],
             skips=skips,
+            output_activation=output_activation,
             name="decoder",
             dtype=self.dtype_policy,
         )
@@ -175,6 +179,7 @@ class IPRNN(VideoPredictor):
             "num_downsamplings": self.num_downsamplings,
             "skips": self.skips,
             "encoder_filters": self.encoder_filters,
+            "output_activation": self.decoder.output_activation,
         }
 
     @classmethod
