@@ -111,6 +111,14 @@ def test_a_decay_over_the_whole_run_is_that_of_keras():
     assert type(own).from_config(own.get_config()).get_config() == own.get_config()
 
 
+def test_a_short_beginning_is_for_those_who_gain_by_it():
+    assert resolved("small", "--horizon=5").short_horizon == 2
+    assert resolved("small", "--horizon=2").short_horizon == 0
+    assert resolved("small", "--init_from=iprnn_small_moving_mnist").short_horizon == 0
+    tuned = resolved("small", "--init_from=iprnn_small_moving_mnist", "--short_horizon=3")
+    assert tuned.short_horizon == 3
+
+
 def test_a_run_may_begin_with_a_short_horizon():
     config = TrainingConfig(steps=100, steps_per_epoch=10, short_horizon=2, short_span=0.4)
     [(short, stop), (whole, end)] = config.stages()

@@ -79,7 +79,7 @@ def resolve(name: str, values: flags.FlagValues) -> TrainingConfig:
     settings = {**changes, **given}
     horizon = settings.get("horizon", CONFIGS[name].horizon)
     if "init_from" in settings or horizon <= CONFIGS[name].short_horizon:
-        settings.setdefault("short_horizon", 0)  # It would begin behind where it is, or with as much.
+        settings.setdefault("short_horizon", 0)  # Nothing would be gained by it.
     return dataclasses.replace(CONFIGS[name], **settings)
 
 
