@@ -242,7 +242,7 @@ import time
 from iprnn_tf import load_model
 from trainers import train
 
-lengths = [f"--context_frames={CONTEXT}", f"--horizon={HORIZON}", "--config=small"]
+lengths = [f"--context_frames={CONTEXT}", f"--horizon={HORIZON}", "--config=small_video"]
 held_out = ["--validation_sequences=16", "--test_sequences=16"]
 common = ["--dataset=video", f"--data_dir={prepared}", *lengths, *held_out]
 tiny = ["--filters=16", "--num_downsamplings=3", f"--steps={SKIPS_STEPS}"]
