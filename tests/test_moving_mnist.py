@@ -117,7 +117,7 @@ def same_distribution(own, other):
     return stats.ks_2samp(np.ravel(own), np.ravel(other)).pvalue > 0.001
 
 
-@pytest.mark.parametrize("protocol", REFERENCES)
+@pytest.mark.parametrize("protocol", ["canonical", pytest.param("svg", marks=pytest.mark.slow)])
 def test_sequences_drawn_on_a_device_are_distributed_as_the_others(protocol):
     count = 1024
     single, double = (MovingMNIST(protocol, digits) for digits in (1, 2))

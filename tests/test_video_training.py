@@ -149,7 +149,7 @@ def test_arrays_of_two_channels_are_trained_on_and_no_picture_is_drawn(tmp_path,
     train.main([*arguments, f"--output={tmp_path / 'run'}"])
     assert load_model(tmp_path / "run").image_shape == (18, 22, 2)
     printed = capsys.readouterr().out
-    assert "(model.keras, metrics.json, error.png)" in printed
+    assert "(model.keras, metrics.json, error.png, learning.csv)" in printed
     assert "--input=CLIP --output=prediction.npy" in printed
     train.main([*arguments, f"--init_from={tmp_path / 'run'}", f"--output={tmp_path / 'tuned'}"])
     assert load_model(tmp_path / "tuned").image_shape == (18, 22, 2)

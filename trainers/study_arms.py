@@ -121,6 +121,7 @@ _BEFORE: dict[str, Any] = {
     "batch_size": 4,
     "learning_rate": 2.5e-3,
     "short_horizon": 0,
+    "short_span": 0.5,
     "output_activation": "linear",
 }
 STUDIES: dict[str, Study] = {
