@@ -98,6 +98,7 @@ def test_a_second_start_compiles_nothing_again(first, flags, tmp_path):
     assert {file.name for file in cache.glob("*-cache")} == compiled
 
 
+@pytest.mark.slow
 def test_a_run_that_was_cut_comes_to_the_same_end(first, flags, tmp_path):
     whole, cache, _ = first
     run = tmp_path / "run"
@@ -109,7 +110,7 @@ def test_a_run_that_was_cut_comes_to_the_same_end(first, flags, tmp_path):
         np.testing.assert_array_equal(state(run)[name], array)
 
 
-@pytest.mark.parametrize("precision", ["float32", "float16"])
+@pytest.mark.parametrize("precision", ["float32", pytest.param("float16", marks=pytest.mark.slow)])
 def test_the_steps_of_an_epoch_are_those_of_keras(precision):
     config = TrainingConfig(
         filters=3,
