@@ -48,8 +48,26 @@ class ConvMuon(keras.optimizers.Muon):
         return any(re.search(keyword, variable.path) for keyword in self.exclude_layers)
 
     def zeropower_via_newtonschulz5(self, x: Tensor, steps: int) -> Tensor:
+        """Returns nearly the nearest orthogonal matrix, by half the operations of Keras's own.
+
+        Each step X <- X p(X'X), where p is a polynomial, multiplies X'X by p(X'X)^2. So the steps
+        are done on that square, which is small where a kernel's matrix is long, and X is
+        multiplied once by all of them.
+        """
         matrix = ops.reshape(x, (-1, x.shape[-1]))
-        return ops.reshape(super().zeropower_via_newtonschulz5(matrix, steps), x.shape)
+        is_long = matrix.shape[0] > matrix.shape[1]
+        matrix = matrix if is_long else ops.transpose(matrix)
+        matrix = matrix / (ops.norm(matrix) + 1e-7)  # No singular value is above one.
+        square = ops.transpose(matrix) @ matrix
+        identity = ops.eye(square.shape[0], dtype=square.dtype)
+        product = identity
+        for step in range(steps):
+            factor = self.muon_a * identity + self.muon_b * square + self.muon_c * (square @ square)
+            product = product @ factor if step else factor
+            if step < steps - 1:
+                square = factor @ square @ factor
+        matrix = matrix @ product
+        return ops.reshape(matrix if is_long else ops.transpose(matrix), x.shape)
 
     def lr_adjust(self, x: Tensor) -> Tensor:
         if self.rms_rate is None:
