@@ -10,6 +10,7 @@ import export.tflite
 import export.verify
 import trainers.benchmark
 import trainers.evaluate
+import trainers.learning
 import trainers.predict
 import trainers.prepare
 import trainers.release
@@ -26,6 +27,7 @@ PROGRAMS = {
         trainers.release,
         trainers.benchmark,
         trainers.study,
+        trainers.learning,
         export.saved_model,
         export.tflite,
         export.onnx,

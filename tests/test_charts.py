@@ -1,9 +1,9 @@
-"""Curves over lead time, found again in the pixels."""
+"""Curves, found again in the pixels."""
 
 import numpy as np
 import pytest
 
-from iprnn_tf.visualization import error_curve
+from iprnn_tf.visualization import error_curve, learning_curve
 
 PLOT = np.s_[104:351, 72:617]
 
@@ -73,3 +73,29 @@ def test_any_finite_curve_can_be_drawn(values):
 def test_curves_that_cannot_be_read_are_refused(curves):
     with pytest.raises(ValueError, match="Pass 1 to 7 curves"):
         error_curve(curves)
+
+
+def test_what_was_reached_is_drawn_over_what_it_took():
+    picture = learning_curve({"old": [(0, 100), (400, 50)], "new": [(100, 100), (200, 0)]})
+    mask = (np.abs(picture[PLOT].astype(int) - VERMILION) < 24).all(-1)
+    columns, rows = np.nonzero(mask.any(0))[0], np.nonzero(mask.any(1))[0]
+    width, height = 616 - 72, 350 - 104
+    np.testing.assert_allclose(columns[[0, -1]], [width / 4, width / 2], atol=4)
+    np.testing.assert_allclose(rows[[0, -1]], [0, height], atol=4)
+    first, *_, last = heights(picture, BLUE)
+    np.testing.assert_allclose([first, last], [0, height / 2], atol=4)
+
+
+def test_numbers_below_one_have_marks_of_their_own():
+    small, large = ([(0, 1), (end, 0)] for end in (0.5, 500))
+    small, large = (learning_curve({"run": curve}) for curve in (small, large))
+    changed = np.nonzero((small != large).any(-1))[0]
+    assert changed.min() > 350  # The marks alone: the curves are the same.
+
+
+@pytest.mark.parametrize(
+    "curves", [{}, {"a": []}, {"a": [(1, np.nan)]}, {"a": [1, 2]}, {"a": [(1, 2, 3)]}]
+)
+def test_pairs_that_cannot_be_read_are_refused(curves):
+    with pytest.raises(ValueError, match="Pass 1 to 7 curves of pairs"):
+        learning_curve(curves)

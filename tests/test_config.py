@@ -117,6 +117,10 @@ def test_a_short_beginning_is_for_those_who_gain_by_it():
     assert resolved("small", "--init_from=iprnn_small_moving_mnist").short_horizon == 0
     tuned = resolved("small", "--init_from=iprnn_small_moving_mnist", "--short_horizon=3")
     assert tuned.short_horizon == 3
+    small_batches = ["--short_horizon=2", "--short_batch_size=1"]
+    assert resolved("small", *small_batches).short_batch_size == 1
+    with pytest.raises(ValueError, match=r"--short_batch_size=1 without one\. Give both"):
+        resolved("small", "--short_horizon=0", "--short_batch_size=1")
 
 
 def test_a_run_may_begin_with_a_short_horizon():
@@ -125,6 +129,11 @@ def test_a_run_may_begin_with_a_short_horizon():
     assert (short.horizon, stop, end) == (2, 4, 10)
     assert whole == config
     assert TrainingConfig(steps=100).stages() == [(TrainingConfig(steps=100), 2)]
+    assert short.batch_size == config.batch_size
+    growing = dataclasses.replace(config, batch_size=8, short_batch_size=4)
+    assert [stage.batch_size for stage, _ in growing.stages()] == [4, 8]
+    seen = [growing.sequences(steps) for steps in (0, 39, 40, 41, 100, 101)]
+    assert seen == [0, 39 * 4, 160, 168, 160 + 60 * 8, 160 + 61 * 8]
     one_epoch = TrainingConfig(steps=10, steps_per_epoch=10, short_horizon=2, short_span=0.99)
     assert one_epoch.stages() == [(one_epoch, 1)]  # The whole horizon is learned in any case.
     with pytest.raises(ValueError, match="--short_horizon=10 --horizon=10"):

@@ -256,7 +256,7 @@ def test_a_run_that_begins_with_a_short_horizon_resumes_in_either_part(
     monkeypatch.setattr(train, "report", lambda config, run, training: None)
     # The end of the first part puts averaged weights into the model; the second needs the raw ones.
     flags = [*tiny_flags, "--steps=4", "--steps_per_epoch=1", "--short_horizon=1"]
-    flags += ["--ema_momentum=0.5"]
+    flags += ["--ema_momentum=0.5", "--short_batch_size=1"]
     whole = tmp_path / "whole"
     train.main([*flags, f"--output={whole}"])
     epochs, expected = last_state(whole)

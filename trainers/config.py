@@ -87,17 +87,25 @@ class TrainingConfig(RunSettings, LearningSettings, ModelSettings, SequenceSetti
                 f"Received: {self.protocol}. Leave it out for the first."
             )
         self._check_cell()
+        self._check_beginning()
+        if self.encoder_filters is not None and len(self.encoder_filters) != self.num_downsamplings:
+            raise ValueError(
+                "--encoder_filters gives one number for each downsampling. Received: "
+                f"{len(self.encoder_filters)} numbers with "
+                f"--num_downsamplings={self.num_downsamplings}."
+            )
+
+    def _check_beginning(self) -> None:
         if self.short_horizon >= self.horizon:
             raise ValueError(
                 "--short_horizon is shorter than --horizon. Received: "
                 f"--short_horizon={self.short_horizon} --horizon={self.horizon}. Leave it out for "
                 "one horizon all along."
             )
-        if self.encoder_filters is not None and len(self.encoder_filters) != self.num_downsamplings:
+        if self.short_batch_size and not self.short_horizon:
             raise ValueError(
-                "--encoder_filters gives one number for each downsampling. Received: "
-                f"{len(self.encoder_filters)} numbers with "
-                f"--num_downsamplings={self.num_downsamplings}."
+                "--short_batch_size is that of the part with --short_horizon. Received: "
+                f"--short_batch_size={self.short_batch_size} without one. Give both, or neither."
             )
 
     def _check_cell(self) -> None:
@@ -138,8 +146,24 @@ class TrainingConfig(RunSettings, LearningSettings, ModelSettings, SequenceSetti
         last = min(round(self.short_span * self.epochs), self.epochs - 1)
         if not self.short_horizon or last == 0:
             return [(self, self.epochs)]
-        short = dataclasses.replace(self, horizon=self.short_horizon, short_horizon=0)
+        short = dataclasses.replace(
+            self,
+            horizon=self.short_horizon,
+            batch_size=self.short_batch_size or self.batch_size,
+            short_horizon=0,
+            short_batch_size=0,
+        )
         return [(short, last), (self, self.epochs)]
+
+    def stages_of(self, steps: int) -> list[tuple[TrainingConfig, int]]:
+        """The stages, and how many of the first steps are of each; the last one has no end."""
+        *short, (whole, _) = self.stages()
+        early = [(stage, min(epochs * self.steps_per_epoch, steps)) for stage, epochs in short]
+        return [*early, (whole, steps - sum(count for _, count in early))]
+
+    def sequences(self, steps: int) -> int:
+        """How many sequences the first steps see."""
+        return sum(stage.batch_size * count for stage, count in self.stages_of(steps))
 
     def build_model(self) -> IPRNN:
         """Creates the model, with weights drawn from the seed."""

@@ -11,6 +11,7 @@ import keras
 from trainers.callbacks import TrainingState
 
 COLUMNS = ("epoch", "step", "seconds", "loss", "val_mse")
+Row = dict[str, str]
 
 
 class CurveFile(keras.callbacks.Callback):
@@ -41,3 +42,21 @@ class CurveFile(keras.callbacks.Callback):
             if is_new:
                 writer.writeheader()
             writer.writerow(row)
+
+
+def read_rows(path: Path) -> list[Row]:
+    """Reads what `CurveFile` wrote: the line that counts of each epoch, in order.
+
+    Raises:
+        OSError: if there is no such file.
+        ValueError: if it is another kind of file.
+    """
+    with path.open(newline="") as file:
+        reader = csv.DictReader(file)
+        if tuple(reader.fieldnames or ()) != COLUMNS:
+            raise ValueError(
+                f"A learning curve has the columns {', '.join(COLUMNS)}. Received: {path} with "
+                f"{', '.join(reader.fieldnames or ('nothing',))}. Give a run directory of training."
+            )
+        rows = {int(row["epoch"]): row for row in reader}
+    return [rows[epoch] for epoch in sorted(rows)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import statistics
 import time
 from typing import Any
@@ -43,9 +44,9 @@ def compile_for(
     )
 
 
-def training_batches(config: TrainingConfig, start: int = 0) -> tf.data.Dataset:
-    """Returns the batches of the training steps from `start` on."""
-    frames = config.build_dataset().frames("train", start * config.batch_size)
+def training_batches(config: TrainingConfig, start: int = 0, seen: int = 0) -> tf.data.Dataset:
+    """Returns the batches of the training steps from `start` on, after so many sequences."""
+    frames = config.build_dataset().frames("train", seen)
     return config.build_windows().batches(frames, start, config.steps)
 
 
@@ -63,18 +64,21 @@ def steps_in(config: TrainingConfig, seconds: float) -> int:
     Raises:
         ValueError: if not even one does.
     """
-    building, step = _timed(config)
+    begin = time.perf_counter()
+    stages = config.stages()
+    timed = [_timed(stage) for stage, _ in stages]
+    ends = [0.0, *(stop / config.epochs for _, stop in stages)]
+    parts = [end - start for start, end in itertools.pairwise(ends)]
+    step = sum(part * step for part, (_, step) in zip(parts, timed, strict=True))
+    building = sum(seconds for seconds, _ in timed)
+    last_building, last_step = timed[-1]
     # Backward costs twice as much as forward, so validation a third of a step per batch.
-    validation = config.validation_sequences / config.batch_size / 3
-    share = 1 + validation / (config.steps_per_epoch * config.validation_every)
-    start = validation * step if config.init_from else 0.0
-    # The graph was built once and will be again; that of validation is half as large.
-    graphs = 2.5
-    *short, _ = (_outputs(stage) / _outputs(config) for stage, _ in config.stages())
-    if short:  # A graph of its own, and in its part of the run nothing is validated.
-        graphs += short[0]
-        share = (1 - config.short_span) * share + config.short_span * short[0]
-    count = int((seconds - graphs * building - start) / (step * share))
+    validation = last_step * config.validation_sequences / config.batch_size / 3
+    # Graphs are built again, and that of validation, which is half as large.
+    once = building + last_building / 2 + (validation if config.init_from else 0.0)
+    # Nothing is validated before the last stage.
+    each = step + parts[-1] * validation / (config.steps_per_epoch * config.validation_every)
+    count = int((seconds - (time.perf_counter() - begin) - once) / each)
     if count < 1:
         raise ValueError(
             f"Building the graph takes {building:.0f} s and a step {step:.2f} s here. "
@@ -87,18 +91,13 @@ def steps_in(config: TrainingConfig, seconds: float) -> int:
     return count
 
 
-def _outputs(config: TrainingConfig) -> int:
-    """How many frames a sequence has that the model puts out."""
-    return config.context_frames + config.horizon - 1
-
-
 def _timed(config: TrainingConfig) -> tuple[float, float]:
     """The seconds that the first step takes, which builds the graph, and any other."""
     at_once = config.steps_per_execution
     steps = max(TIMED_STEPS // at_once, TIMED_EXECUTIONS) * at_once
-    console.say(f"Timing {steps} steps ...")
+    console.say(f"Timing {steps} steps of {config.batch_size} sequences ...")
     clock = Clock()
-    timed = dataclasses.replace(config, steps=steps, steps_per_epoch=steps, short_horizon=0)
+    timed = dataclasses.replace(config, steps=steps, steps_per_epoch=steps)
     compiled_model(timed).fit(
         training_batches(timed), steps_per_epoch=steps, verbose=0, shuffle=False, callbacks=[clock]
     )

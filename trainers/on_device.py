@@ -56,13 +56,14 @@ def check(config: TrainingConfig) -> None:
     usual = TrainingConfig()
     idle = [
         name
-        for name in ("steps_per_execution", "histograms")
+        for name in ("steps_per_execution", "histograms", "short_batch_size")
         if getattr(config, name) != getattr(usual, name)
     ]
     if idle:
         raise ValueError(
-            "--on_device runs all steps of an epoch at once, and draws no histograms. Received: "
-            f"{', '.join(f'--{name}' for name in idle)}. Give --steps_per_epoch alone."
+            "--on_device runs all steps of an epoch at once, in batches of one size, and draws no "
+            f"histograms. Received: {', '.join(f'--{name}' for name in idle)}. Give "
+            "--steps_per_epoch and --batch_size alone."
         )
 
 

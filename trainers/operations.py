@@ -16,6 +16,14 @@ def training_operations(model: IPRNN, config: TrainingConfig) -> int:
     return TRAINING_FACTOR * 2 * multiply_adds_per_step(model) * frames
 
 
+def operations_of_steps(model: IPRNN, config: TrainingConfig, steps: int) -> int:
+    """Counts those of the first steps of a run."""
+    return sum(
+        count * stage.batch_size * training_operations(model, stage)
+        for stage, count in config.stages_of(steps)
+    )
+
+
 def multiply_adds_per_step(model: IPRNN) -> int:
     """Counts the multiply-adds of all convolutions from one frame to the next, batch 1."""
     height, width, _ = model.image_shape

@@ -12,7 +12,6 @@ already are not repeated, so Ctrl-C loses one run at most.
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import json
 import statistics
 import time
@@ -21,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 from absl import flags
 
 from iprnn_tf.files import write_json
@@ -33,7 +31,7 @@ from programs.tables import aligned
 from trainers.callbacks import averaged_weights
 from trainers.config import TrainingConfig
 from trainers.fitting import compile_for, compiled_model, held_out_batches, training_batches
-from trainers.operations import training_operations
+from trainers.operations import operations_of_steps
 from trainers.precision import fastest_precision
 from trainers.study_arms import BASELINE, STUDIES, Arm
 
@@ -154,22 +152,20 @@ def _config(
     settings = {**usual, **arm.settings}
     if settings["mixed_precision"] == "other":
         settings["mixed_precision"] = {"bfloat16": "float32", "float32": "bfloat16"}[precision]
-    budget = sequences * _operations(dataclasses.replace(whole, **usual))
+    usual_config = dataclasses.replace(whole, **usual)
+    budget = sequences * _operations(usual_config) / usual_config.batch_size
     config = dataclasses.replace(whole, **settings)
-    steps = max(round(budget / (_operations(config) * config.batch_size)), 1)
+    steps = max(round(budget / _operations(config)), 1)
     return dataclasses.replace(config, steps=steps)
 
 
 def _operations(config: TrainingConfig) -> float:
-    """Of training on a sequence, on the mean over the run."""
+    """Of a training step, on the mean over the run."""
     config = dataclasses.replace(config, steps=1000, seed=0)  # Which change nothing.
     key = repr(config)  # It has a list, so it is no key itself.
     if key not in _COUNTED:
-        model, stages = config.build_model(), config.stages()
-        begins = [0, *(stop for _, stop in stages)]
-        counts = [training_operations(model, stage) for stage, _ in stages]
-        lengths = [stop - begin for begin, stop in itertools.pairwise(begins)]
-        _COUNTED[key] = float(np.average(counts, weights=lengths))
+        model = config.build_model()
+        _COUNTED[key] = operations_of_steps(model, config, config.steps) / config.steps
     return _COUNTED[key]
 
 
@@ -180,7 +176,7 @@ def _train(config: TrainingConfig, validation_sequences: int) -> Run:
     begin_step = 0
     for stage, stop in config.stages():
         compile_for(stage, model, model.optimizer)
-        batches = training_batches(stage, begin_step)
+        batches = training_batches(stage, begin_step, config.sequences(begin_step))
         model.fit(batches, steps_per_epoch=stop - begin_step, verbose=0, shuffle=False)
         begin_step = stop
     batches = held_out_batches(config, "validation", validation_sequences)

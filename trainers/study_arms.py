@@ -42,6 +42,12 @@ def _coarse(answer: str, filters: int = 32, **settings: Any) -> Arm:
     return Arm("memory of 8 x 8", answer, {"filters": filters, **encoder, **settings})
 
 
+def _together(answer: str, **settings: Any) -> Arm:
+    """What won, at once."""
+    best = {"learning_rate": 5e-3, "short_horizon": 2, "short_span": 0.6}
+    return Arm("together", answer, {**_coarse("32 filters").settings, **best, **settings})
+
+
 BASELINE = Arm("baseline", "none of the below")
 _SMALL = (
     BASELINE,
@@ -74,6 +80,8 @@ _SMALL = (
     _coarse("double the peak", learning_rate=5e-3),
     _coarse("batches of 2", batch_size=2),
     _coarse("finer scales wider", encoder_filters=[16, 32, 32]),
+    _together("8 x 8, double the peak, 2 frames at first"),
+    _together("the same, batches of 4 and then 8", short_batch_size=4, batch_size=8),
     Arm("normalisation", "parameter-free", {"normalization": "standard"}),
     Arm("normalisation", "scale and offset per channel", {"normalization": "group"}),
     Arm(

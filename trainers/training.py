@@ -37,9 +37,10 @@ def train(config: TrainingConfig, run: RunDirectory) -> Training:
     step = epoch * config.steps_per_epoch
     run.note_machine(step)
     length = f"{config.minutes:g} minutes" if config.minutes else f"{config.steps:,} steps"
+    sizes = dict.fromkeys(str(stage.batch_size) for stage, _ in config.stages())
     console.say(
         f"Training {model.count_params():,} weights for {length} of "
-        f"{config.batch_size} sequences into {run.path}"
+        f"{' and then '.join(sizes)} sequences into {run.path}"
         + (f", from step {step:,} on." if step else ".")
     )
     if epoch == 0 and config.init_from:
@@ -79,10 +80,11 @@ def _fit(
     for stage, stop in config.stages():
         if state.epochs >= stop:
             continue
+        step = state.epochs * config.steps_per_epoch
         compile_for(stage, model, model.optimizer)
         is_last = stage == config
         model.fit(
-            training_batches(stage, state.epochs * config.steps_per_epoch),
+            training_batches(stage, step, config.sequences(step)),
             initial_epoch=state.epochs,
             epochs=stop,
             steps_per_epoch=config.steps_per_epoch,

@@ -60,7 +60,7 @@ def report(config: TrainingConfig, run: RunDirectory, training: Training) -> Non
             "seconds": round(training.seconds, 1),
             "steps": training.steps,
             "best_step": training.best_step,
-            "sequences": training.steps * config.batch_size,
+            "sequences": config.sequences(training.steps),
         },
     )
     evaluation.draw(run.curve_file)

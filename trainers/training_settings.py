@@ -141,6 +141,9 @@ class LearningSettings:
     short_span: float = setting(
         0.6, "How large that part is, if there is one.", minimum=0.0, maximum=0.99
     )
+    short_batch_size: int = setting(
+        0, "Sequences in a step of that part; 0 for --batch_size.", minimum=0, maximum=65536
+    )
     reverse_sampling: bool = setting(
         False, "Also hide context frames, less and less often (reverse scheduled sampling)."
     )

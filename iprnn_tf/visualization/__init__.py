@@ -1,4 +1,4 @@
-"""Pictures of predictions: strips, animations and curves over lead time, without matplotlib.
+"""Pictures of predictions and of learning: strips, animations and curves, without matplotlib.
 
 Frames are floats in [0, 1] or uint8, channels last, with one channel or three. Pictures are uint8
 RGB arrays `(H', W', 3)`. Where an observed or true frame is NaN it isn't known, and drawn in
@@ -6,7 +6,7 @@ middle grey; where a prediction is NaN it is drawn black.
 """
 
 from iprnn_tf.visualization.animations import Panel, animation, comparison, side_by_side
-from iprnn_tf.visualization.charts import error_curve
+from iprnn_tf.visualization.charts import error_curve, learning_curve
 from iprnn_tf.visualization.differences import difference_maps
 from iprnn_tf.visualization.layout import DRAWABLE_CHANNELS, Picture
 from iprnn_tf.visualization.picture_files import save_gif, save_mp4, save_png
@@ -22,6 +22,7 @@ __all__ = [
     "error_curve",
     "filmstrip",
     "filmstrips",
+    "learning_curve",
     "save_gif",
     "save_mp4",
     "save_png",

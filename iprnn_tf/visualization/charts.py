@@ -1,9 +1,10 @@
-"""Curves over lead time."""
+"""Curves over lead time, and over what training took."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -35,42 +36,90 @@ def error_curve(
     Raises:
         ValueError: If there are no curves or too many, or values are missing or not finite.
     """
-    values = [np.asarray(curve, "float64") for curve in curves.values()]
-    fine = all(v.ndim == 1 and v.size and np.isfinite(v).all() for v in values)
-    if not fine or not 1 <= len(values) <= len(_CURVES):
+    values = _arrays(curves, (), "one finite number per lead time")
+    horizon = max(map(len, values))
+    step = max(1, round(_step(horizon / 10)))
+    chart = _Chart(
+        [np.stack([np.arange(1, len(v) + 1), v], axis=1) for v in values],
+        sorted({1, *range(step, horizon + 1, step)}),
+        (0.5, horizon + 0.5),  # Half a step of room on either side.
+    )
+    return chart.picture(list(curves), title, ylabel, xlabel)
+
+
+def learning_curve(
+    curves: Mapping[str, Sequence[Point]], title: str = "", ylabel: str = "", xlabel: str = "step"
+) -> Picture:
+    """Draws what was reached over what it took, one labelled curve per run, in 640x400 pixels.
+
+    Both axes start at zero, the vertical one unless the values are far from it.
+
+    Args:
+        curves: Pairs of what it took, which isn't negative, and what was reached, by label: seven
+            curves at most.
+        title: What is compared, in Latin letters.
+        ylabel: What was reached, with its unit.
+        xlabel: What it took, with its unit.
+
+    Raises:
+        ValueError: If there are no curves or too many, or numbers are missing or not finite.
+    """
+    lines = _arrays(curves, (2,), "pairs of finite numbers")
+    marks = _ticks(0.0, max(line[:, 0].max() for line in lines))
+    return _Chart(lines, marks, (0.0, marks[-1])).picture(list(curves), title, ylabel, xlabel)
+
+
+def _arrays(curves: Mapping[str, Any], shape: tuple[int, ...], values: str) -> list[np.ndarray]:
+    """The curves as arrays, whose rows have a shape."""
+    arrays = [np.asarray(curve, "float64") for curve in curves.values()]
+    fine = all(a.size and a.shape[1:] == shape and a.ndim and np.isfinite(a).all() for a in arrays)
+    if not fine or not 1 <= len(arrays) <= len(_CURVES):
         raise ValueError(
-            f"Pass 1 to {len(_CURVES)} curves of one finite number per lead time. Received: "
-            f"curves={dict(curves)}. Leave out what is missing, or draw several pictures."
+            f"Pass 1 to {len(_CURVES)} curves of {values}. Received: curves={dict(curves)}. Leave "
+            "out what is missing, or draw several pictures."
         )
-    chart = _Chart(values)
-    chart.text((24, 24), title, 18)
-    chart.text((24, _Chart.top - 20), ylabel, 12)
-    chart.draw_legend(list(curves))
-    chart.draw_axes(xlabel)
-    for curve, colour in zip(values, _CURVES, strict=False):
-        points = [chart.point(k, value) for k, value in enumerate(curve, start=1)]
-        chart.line(points, colour, 2)
-        chart.dots(points if len(points) <= 30 else [], colour)
-    return np.asarray(chart.image.reduce(3))
+    return arrays
 
 
 class _Chart:
-    """A plot drawn at three times its size, for smooth edges; points are in final pixels."""
+    """A plot drawn at three times its size, for smooth edges; points are in final pixels.
+
+    Args:
+        curves: `(N, 2)` each, of what is on the horizontal axis and on the vertical one.
+        marks: on the horizontal axis.
+        across: where that begins and ends.
+    """
 
     left, right, top, bottom = 72, 616, 104, 350
 
-    def __init__(self, values: list[np.ndarray]):
-        low, high = min(v.min() for v in values), max(v.max() for v in values)
+    def __init__(
+        self, curves: list[np.ndarray], marks: Sequence[float], across: tuple[float, float]
+    ):
+        low, high = min(c[:, 1].min() for c in curves), max(c[:, 1].max() for c in curves)
+        self.curves, self.marks, self.across = curves, marks, across
         self.ticks = _ticks(0.0 if 0 <= low <= high / 2 else low, high)
-        self.horizon = max(map(len, values))
         self.image = Image.new("RGB", (3 * 640, 3 * 400), "white")
         self.pen = ImageDraw.Draw(self.image)
 
-    def point(self, lead_time: int, value: float) -> Point:
-        across = (lead_time - 0.5) / self.horizon  # Half a step of room on either side.
+    def picture(self, labels: list[str], title: str, ylabel: str, xlabel: str) -> Picture:
+        self.text((24, 24), title, 18)
+        self.text((24, self.top - 20), ylabel, 12)
+        self.draw_legend(labels)
+        self.draw_axes(xlabel)
+        for curve, colour in zip(self.curves, _CURVES, strict=False):
+            points = [self.point(x, value) for x, value in curve]
+            self.line(points, colour, 2)
+            self.dots(points if len(points) <= 30 else [], colour)
+        return np.asarray(self.image.reduce(3))
+
+    def point(self, x: float, value: float) -> Point:
+        begin, end = self.across
+        right = (x - begin) / (end - begin)
         up = (value - self.ticks[0]) / (self.ticks[-1] - self.ticks[0])
-        x = self.left + across * (self.right - self.left)
-        return x, self.bottom - up * (self.bottom - self.top)
+        return (
+            self.left + right * (self.right - self.left),
+            self.bottom - up * (self.bottom - self.top),
+        )
 
     def line(self, points: Sequence[Point], colour: str, width: int) -> None:
         self.pen.line([(3 * x, 3 * y) for x, y in points], colour, 3 * width, joint="curve")
@@ -95,18 +144,21 @@ class _Chart:
             x += width + 18
 
     def draw_axes(self, xlabel: str) -> None:
-        decimals = max(0, -math.floor(math.log10(self.ticks[1] - self.ticks[0]) + 1e-9))
-        for tick in self.ticks:
-            _, y = self.point(1, tick)
+        for tick, label in zip(self.ticks, _labels(self.ticks), strict=True):
+            _, y = self.point(0, tick)
             self.line([(self.left, y), (self.right, y)], _GRID, 1)
-            self.text((self.left - 8, y), f"{tick:.{decimals}f}", 12, "rm")
-        step = max(1, round(_step(self.horizon / 10)))
-        for k in sorted({1, *range(step, self.horizon + 1, step)}):
-            x, y = self.point(k, self.ticks[0])
+            self.text((self.left - 8, y), label, 12, "rm")
+        for mark in self.marks:
+            x, y = self.point(mark, self.ticks[0])
             self.line([(x, y), (x, y + 5)], INK, 1)
-            self.text((x, y + 16), str(k), 12, "mm")
+            self.text((x, y + 16), f"{mark:g}", 12, "mm")
         self.line([(self.left, self.bottom), (self.right, self.bottom)], INK, 1)
         self.text(((self.left + self.right) / 2, 384), xlabel, 12, "mm")
+
+
+def _labels(ticks: list[float]) -> list[str]:
+    decimals = max(0, -math.floor(math.log10(ticks[1] - ticks[0]) + 1e-9))
+    return [f"{tick:.{decimals}f}" for tick in ticks]
 
 
 def _ticks(low: float, high: float) -> list[float]:
