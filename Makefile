@@ -15,7 +15,7 @@ IN_PROCESSES := --numprocesses=$(PROCESSES) --dist=loadfile
 ON_JAX := KERAS_BACKEND=jax JAX_PLATFORMS=cpu $(BIN)/python -m pytest
 ON_TORCH := KERAS_BACKEND=torch KERAS_TORCH_DEVICE=cpu $(BIN)/python -m pytest
 
-.PHONY: help train test test-all test-backends notebook lint install clean
+.PHONY: help train test test-all test-kernels test-backends notebook lint install clean
 
 help: ## what there is to make
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1: /p' Makefile
@@ -29,7 +29,12 @@ test: $(VENV)/installed-dev lint ## linters and the tests that take minutes at m
 
 test-all: $(VENV)/installed-dev lint ## the slow tests too, one by one: some measure times
 	$(BIN)/python -m pytest -m "slow or not slow"
-	$(MAKE) test-backends
+	$(MAKE) test-kernels test-backends
+
+test-kernels: $(VENV)/installed-dev ## the tests on oneDNN's kernels, on those for AVX2, on TensorFlow's
+	TF_ENABLE_ONEDNN_OPTS=1 $(BIN)/python -m pytest $(IN_PROCESSES)
+	TF_ENABLE_ONEDNN_OPTS=1 ONEDNN_MAX_CPU_ISA=AVX2 $(BIN)/python -m pytest $(IN_PROCESSES)
+	TF_ENABLE_ONEDNN_OPTS=0 $(BIN)/python -m pytest $(IN_PROCESSES)
 
 test-backends: $(VENV)/installed-dev ## the library's tests on JAX and, where it is installed, PyTorch
 	$(ON_JAX) -m "slow or not slow" $(IN_PROCESSES) $(LIBRARY_TESTS:%=tests/test_%.py) \
