@@ -22,12 +22,14 @@ from typing import Any
 import numpy as np
 from absl import flags
 
-from export import artifacts, measuring, source
+from export.artifacts import measuring
+from export.artifacts.artifact import open_artifact
+from export.artifacts.parity import frame_error, psnr
+from export.artifacts.processes import run_module
+from export.inputs import source
+from export.inputs.source import Source
 from export.onnx import save_onnx
-from export.parity import frame_error, psnr
-from export.processes import run_module
 from export.saved_model import save_model
-from export.source import Source
 from export.tflite import PRECISIONS, save_tflite
 from iprnn_tf.files import replacing, write_json
 from programs import command_line, commands
@@ -117,7 +119,7 @@ def measure_all(
         horizon: K.
 
     Returns:
-        For each what `export.measuring` measured, `drift_db` and `mse`.
+        For each what `export.artifacts.measuring` measured, `drift_db` and `mse`.
 
     Raises:
         Failure: if the model itself can't be measured.
@@ -162,7 +164,7 @@ def _measured(path: Path, contexts: np.ndarray) -> tuple[np.ndarray, dict[str, A
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         np.save(folder / measuring.CONTEXTS, contexts)
-        run_module("export.measuring", str(path.resolve()), temporary)
+        run_module("export.artifacts.measuring", str(path.resolve()), temporary)
         return measuring.read(folder)
 
 
@@ -170,7 +172,7 @@ def _is_there(path: Path, model: Source) -> bool:
     """Whether an artefact of this model is there, from an earlier call."""
     if not path.exists() or (path.is_dir() and not any(path.glob("[!.]*"))):
         return False  # A SavedModel that failed leaves the folder of its versions.
-    found = artifacts.open_artifact(path).description
+    found = open_artifact(path).description
     own = model.fingerprint, model.context_frames, model.model.horizon
     if (found["fingerprint"], found["context_frames"], found["horizon"]) != own:
         raise ValueError(

@@ -19,9 +19,9 @@ from typing import Self
 import numpy as np
 from absl import flags
 
-from export.frames import from_png, read_sequences, to_png
-from export.rest_transport import RestTransport
-from export.transports import TIMEOUT, ServedModel, Shape, Signature, Transport
+from export.inputs.frames import from_png, read_sequences, to_png
+from export.transports.rest import RestTransport
+from export.transports.transport import TIMEOUT, ServedModel, Shape, Signature, Transport
 from programs import command_line
 from programs.commands import look_further
 from programs.console import console
@@ -233,7 +233,7 @@ def _transport(values: flags.FlagValues) -> Transport:
     if values.rest:
         return RestTransport(values.server or "localhost:8501", model, values.timeout)
     try:
-        from export.grpc_transport import GrpcTransport
+        from export.transports.grpc import GrpcTransport
     except ImportError as error:
         raise ValueError(
             "gRPC is spoken with tensorflow-serving-api. Received: an environment without it. "

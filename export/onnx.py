@@ -19,9 +19,11 @@ from typing import Any
 
 from absl import flags
 
-from export import artifacts, parity, source
-from export.signatures import Signatures
-from export.source import Source
+from export.artifacts import parity
+from export.artifacts.artifact import ONNX_METADATA, open_artifact
+from export.graphs.signatures import Signatures
+from export.inputs import source
+from export.inputs.source import Source
 from iprnn_tf.files import new_folder
 from programs import command_line
 from programs.command_line import Failure
@@ -75,7 +77,7 @@ def save_onnx(model: Source, output: str | Path, data: str | None = None) -> par
     with new_folder(output) as folder:
         for name, function in functions.items():
             (folder / f"{name}.onnx").write_bytes(converted(function, description))
-        report = parity.compare(model, artifacts.open_artifact(folder), data)
+        report = parity.compare(model, open_artifact(folder), data)
         report.check()
     return report
 
@@ -107,7 +109,7 @@ def converted(function: Any, description: str) -> bytes:
             f"tf2onnx can't convert this model ({error}). Nothing was written."
         ) from error
     entry = proto.metadata_props.add()
-    entry.key, entry.value = artifacts.ONNX_METADATA, description
+    entry.key, entry.value = ONNX_METADATA, description
     return bytes(proto.SerializeToString())
 
 

@@ -17,10 +17,12 @@ from pathlib import Path
 
 from absl import flags
 
-from export import parity, source, warm_up
-from export.artifacts import DESCRIPTION, EXTRAS, SavedModelArtifact
-from export.signatures import Signatures
-from export.source import Source
+from export.artifacts import parity
+from export.artifacts.artifact import DESCRIPTION, EXTRAS, SavedModelArtifact
+from export.graphs import warm_up
+from export.graphs.signatures import Signatures
+from export.inputs import source
+from export.inputs.source import Source
 from iprnn_tf.files import new_folder, write_json
 from programs import command_line
 from programs.commands import SERVED

@@ -22,10 +22,12 @@ from typing import Any
 import numpy as np
 from absl import flags
 
-from export import artifacts, converter, parity, source
-from export.processes import run_module
-from export.signatures import Signatures
-from export.source import Source
+from export.artifacts import converter, parity
+from export.artifacts.artifact import open_artifact
+from export.artifacts.processes import run_module
+from export.graphs.signatures import Signatures
+from export.inputs import source
+from export.inputs.source import Source
 from iprnn_tf.files import replacing
 from programs import command_line
 from programs.command_line import Failure
@@ -93,7 +95,7 @@ def save_tflite(
         _prepare(folder, model, signatures, precision, data)
         _convert(folder, precision)
         converted = folder / converter.RESULT
-        artifact = artifacts.open_artifact(converted)
+        artifact = open_artifact(converted)
         report = parity.compare(model, artifact, data)
         report.check()
         with replacing(output) as unfinished:
@@ -125,7 +127,7 @@ def _prepare(
 
 def _convert(folder: Path, precision: str) -> None:
     try:
-        run_module("export.converter", str(folder))
+        run_module("export.artifacts.converter", str(folder))
     except Failure as failure:
         raise Failure(
             f"TensorFlow's converter couldn't make a {precision} file of this model: {failure} "

@@ -14,9 +14,9 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from export import parity
-from export.artifacts import open_artifact
-from export.source import Source, define_data_flag
+from export.artifacts import parity
+from export.artifacts.artifact import open_artifact
+from export.inputs.source import Source, define_data_flag
 from programs import command_line
 from programs.commands import command
 from programs.console import console

@@ -4,8 +4,8 @@ import pytest
 from tiny_models import TIME, tiny, write_run
 
 from export import onnx
+from export.inputs.source import Source
 from export.saved_model import save_model
-from export.source import Source
 from export.tflite import PRECISIONS, save_tflite
 from iprnn_tf import CopyLastFrame
 

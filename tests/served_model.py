@@ -7,12 +7,12 @@ import pytest
 import tensorflow as tf
 from serving_double import serving
 
-from export import transports
 from export.client import Client
-from export.grpc_transport import GrpcTransport
-from export.rest_transport import RestTransport
+from export.inputs.source import Source
 from export.saved_model import save_model
-from export.source import Source
+from export.transports import transport
+from export.transports.grpc import GrpcTransport
+from export.transports.rest import RestTransport
 from iprnn_tf import IPRNN, STGRUCell
 
 TRANSPORTS = {"grpc": GrpcTransport, "rest": RestTransport}
@@ -65,7 +65,7 @@ def _connect(served, request):
 
 @pytest.fixture(name="impatient")
 def _impatient(monkeypatch):
-    monkeypatch.setattr(transports, "FIRST_PAUSE", 0.001)
+    monkeypatch.setattr(transport, "FIRST_PAUSE", 0.001)
 
 
 @pytest.fixture(name="nobody")

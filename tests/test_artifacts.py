@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from export.artifacts import Artifact, open_artifact
+from export.artifacts.artifact import Artifact, open_artifact
 
 pytest_plugins = ["exported_models"]
 

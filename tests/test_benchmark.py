@@ -3,7 +3,8 @@
 import pytest
 
 from iprnn_tf import IPRNN, STGRUCell
-from trainers import benchmark, data_benchmark, operations
+from trainers import benchmark
+from trainers.measuring import data_benchmark, operations
 
 
 def test_the_papers_model_has_the_published_number_of_multiply_adds():

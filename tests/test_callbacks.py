@@ -6,8 +6,13 @@ import keras
 import numpy as np
 import pytest
 
-from trainers import callbacks
-from trainers.callbacks import BestModel, StopOnNonFiniteLoss, TrainingState, averaged_weights
+from trainers.fitting import callbacks
+from trainers.fitting.callbacks import (
+    BestModel,
+    StopOnNonFiniteLoss,
+    TrainingState,
+    averaged_weights,
+)
 
 
 @pytest.fixture(name="model")

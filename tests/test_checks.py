@@ -8,8 +8,8 @@ from rest_double import Refused
 from serving_double import Double
 from tiny_models import contexts, tiny
 
+from export.inputs.source import Source
 from export.saved_model import save_model
-from export.source import Source
 
 pytest_plugins = ["exported_models"]
 

@@ -11,8 +11,8 @@ from PIL import Image
 
 from export import client
 from export.client import Client
-from export.frames import read_sequences
-from export.transports import ServedModel
+from export.inputs.frames import read_sequences
+from export.transports.transport import ServedModel
 from programs import command_line
 
 pytest_plugins = ["served_model"]
@@ -247,7 +247,7 @@ def test_the_program_ends_with_one_line_and_a_status(
 
 
 def test_without_the_stubs_of_the_server_there_is_rest(served, tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "export.grpc_transport", None)
+    monkeypatch.setitem(sys.modules, "export.transports.grpc", None)
     clip = _animation(tmp_path / "clip.gif", PIXELS[0])
     with pytest.raises(ValueError, match=r"tensorflow-serving-api.*give --rest"):
         _run(served, tmp_path, f"--input={clip}")

@@ -9,7 +9,7 @@ from contributing_page import FILES, PAGE, shown
 
 from iprnn_tf import load_model
 from iprnn_tf.cells import CELLS
-from trainers.config import CELL_SETTINGS, TrainingConfig
+from trainers.configuration.training_config import CELL_SETTINGS, TrainingConfig
 
 ROOT = Path(__file__).parent.parent
 
@@ -27,7 +27,7 @@ def test_the_pages_cell_makes_a_model_that_is_saved(monkeypatch, tmp_path):
 
 
 def test_every_file_that_is_named_is_there():
-    named = set(re.findall(r"(?:iprnn_tf|tests|trainers)/[\w/.]+\w", PAGE)) - set(FILES)
+    named = set(re.findall(r"(?:export|iprnn_tf|tests|trainers)/[\w/.]+\w", PAGE)) - set(FILES)
     assert len(named) > 8
     assert [path for path in named if not (ROOT / path).exists()] == []
 

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from tiny_models import HORIZON, TIME, contexts, tiny
 
-from export import benchmark, measuring
-from export.artifacts import open_artifact
-from export.measuring import KerasArtifact
-from export.source import Source
+from export import benchmark
+from export.artifacts import measuring
+from export.artifacts.artifact import open_artifact
+from export.artifacts.measuring import KerasArtifact
+from export.inputs.source import Source
 from programs.command_line import Failure
 
 pytest_plugins = ["exported_models"]
@@ -98,7 +99,7 @@ def test_a_form_that_failed_once_is_tried_again(still_source, tmp_path, monkeypa
     for name in ("save_onnx", "save_tflite"):
         monkeypatch.setattr(benchmark, name, fail)
     with monkeypatch.context() as broken:
-        broken.setattr("export.parity.Report.check", fail)
+        broken.setattr("export.artifacts.parity.Report.check", fail)
         assert list(benchmark.export_all(still_source, tmp_path, None)) == ["Keras"]
     assert "SavedModel is left out: no such operation." in capsys.readouterr().out
     assert list(benchmark.export_all(still_source, tmp_path, None)) == ["Keras", "SavedModel"]

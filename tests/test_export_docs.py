@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from export.inputs.source import Source
 from export.saved_model import save_model
-from export.source import Source
 from export.tflite import save_tflite
 from iprnn_tf import IPRNN, STGRUCell
 

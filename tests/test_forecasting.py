@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from iprnn_tf.models import CopyLastFrame
-from trainers.forecasting import Forecaster, Schedule
+from trainers.measuring.forecasting import Forecaster, Schedule
 
 
 def numbered(count):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from true_formats import moving_frames, write_picture_folder, write_video
 
-from export.frames import from_png, read_sequences, to_png
+from export.inputs.frames import from_png, read_sequences, to_png
 
 COLOUR = moving_frames(4, size=(16, 24))
 GREY = moving_frames(4, size=(16, 24), channels=1)

@@ -6,7 +6,7 @@ from keras import ops
 
 from iprnn_tf.metrics import standard_metrics
 from programs.media import Forecast
-from trainers.lead_times import LeadTimeErrors
+from trainers.measuring.lead_times import LeadTimeErrors
 
 SHAPE = (3, 2, 9, 10, 3)  # Forecasts, lead times, H, W, C.
 rng = np.random.default_rng(0)

@@ -3,9 +3,9 @@
 import pytest
 
 from trainers import learning
-from trainers.config import TrainingConfig
-from trainers.operations import training_operations
-from trainers.run_directory import RunDirectory
+from trainers.configuration.run_directory import RunDirectory
+from trainers.configuration.training_config import TrainingConfig
+from trainers.measuring.operations import training_operations
 
 NET = {"filters": 4, "num_layers": 1, "encoder_filters": [4, 4], "mixed_precision": "float32"}
 HEADING = "epoch,step,seconds,loss,val_mse"

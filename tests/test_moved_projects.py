@@ -11,9 +11,9 @@ from moving_scene import moving_scene
 from test_video_training import TINY
 from true_formats import write_picture_folder
 
-from export.source import Source
+from export.inputs.source import Source
 from trainers import evaluate, prepare, release, train
-from trainers.run_directory import config_of
+from trainers.configuration.run_directory import config_of
 
 
 def write_clips(folder, seeds=range(4)):

@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 
 from iprnn_tf.models import load_model
-from trainers import on_device, train
-from trainers.config import TrainingConfig
-from trainers.fitting import compiled_model
-from trainers.pace import Pace
+from trainers import train
+from trainers.configuration.training_config import TrainingConfig
+from trainers.fitting import on_device
+from trainers.fitting.ingredients import compiled_model
+from trainers.fitting.pace import Pace
 
 pytestmark = pytest.mark.skipif(keras.backend.backend() != "jax", reason="It needs JAX.")
 
@@ -25,7 +26,8 @@ WITHOUT_TENSORFLOW = """
 import sys
 sys.modules["tensorflow"] = None  # As where it isn't installed: importing it fails.
 from programs import command_line
-from trainers import on_device, train
+from trainers import train
+from trainers.fitting import on_device
 {change}
 command_line.run(train.main)
 """

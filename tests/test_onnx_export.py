@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from tiny_models import HORIZON, IMAGE_SHAPE, TIME, contexts
 
-from export import artifacts, onnx, parity
-from export.artifacts import open_artifact
+from export import onnx
+from export.artifacts import parity
+from export.artifacts.artifact import ONNX_METADATA, open_artifact
 from programs.command_line import Failure
 
 pytest.importorskip("tf2onnx")
@@ -66,7 +67,7 @@ def test_the_batch_is_open_and_the_rest_is_set(folder):
 def test_every_file_says_what_it_is(folder, tiny_source):
     for name in ("forecast", "prime", "step"):
         properties = session(folder, name).get_modelmeta().custom_metadata_map
-        said = json.loads(properties[artifacts.ONNX_METADATA])
+        said = json.loads(properties[ONNX_METADATA])
         assert said["fingerprint"] == tiny_source.fingerprint
         assert said["signatures"] == ["forecast", "prime", "step"]
 

@@ -4,9 +4,9 @@ import dataclasses
 
 import pytest
 
-from trainers import on_device, pace
-from trainers.config import TrainingConfig
-from trainers.pace import Pace
+from trainers.configuration.training_config import TrainingConfig
+from trainers.fitting import on_device, pace
+from trainers.fitting.pace import Pace
 
 CONFIG = TrainingConfig(
     steps=1000,

@@ -3,8 +3,8 @@
 import pytest
 
 from programs.console import Console
-from trainers import progress
-from trainers.progress import TrainingProgress
+from trainers.fitting import progress
+from trainers.fitting.progress import TrainingProgress
 
 
 @pytest.fixture(name="bars")

@@ -12,10 +12,10 @@ from iprnn_tf import IPRNN
 from iprnn_tf.models import load_model
 from iprnn_tf.presets import METADATA
 from trainers import evaluate, release, train
-from trainers.config import TrainingConfig
-from trainers.fine_tuning import start_from
-from trainers.recipes import resolve
-from trainers.settings import define_flags
+from trainers.configuration.recipes import resolve
+from trainers.configuration.settings import define_flags
+from trainers.configuration.training_config import TrainingConfig
+from trainers.fitting.fine_tuning import start_from
 
 
 @pytest.fixture(scope="module", name="preset")

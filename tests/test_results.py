@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from iprnn_tf.models import BlackFrames
-from trainers import results
+from trainers.measuring import results
 
 
 def test_predictors_are_compared_on_the_same_frames():

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from trainers import run_directory
-from trainers.config import TrainingConfig
-from trainers.run_directory import RunDirectory
+from trainers.configuration import run_directory
+from trainers.configuration.run_directory import RunDirectory
+from trainers.configuration.training_config import TrainingConfig
 
 
 @pytest.fixture(name="machine")

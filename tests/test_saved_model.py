@@ -12,12 +12,12 @@ import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 from tiny_models import HORIZON, IMAGE_SHAPE, TIME, contexts, tiny, write_run
 
-from export import parity
 from export import saved_model as program
-from export.artifacts import open_artifact
+from export.artifacts import parity
+from export.artifacts.artifact import open_artifact
+from export.graphs.warm_up import FILE
+from export.inputs.source import Source
 from export.saved_model import save_model
-from export.source import Source
-from export.warm_up import FILE
 from iprnn_tf import CopyLastFrame, load_model
 from iprnn_tf.presets import save_preset
 from programs import command_line

@@ -6,8 +6,8 @@ import pytest
 import tensorflow as tf
 from tiny_models import HORIZON, IMAGE_SHAPE, TIME, contexts, tiny
 
-from export.signatures import Signatures
-from export.source import Source
+from export.graphs.signatures import Signatures
+from export.inputs.source import Source
 from iprnn_tf import BlackFrames, CopyLastFrame
 
 STATES = {"state_0": (18, 20, 4), "state_1": (18, 20, 4)}  # 36 x 40, halved once.

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from trainers import study
-from trainers.study_arms import STUDIES
+from trainers.configuration.study_arms import STUDIES
 
 PEAKS = ["--config=paper", "--seeds=1", "--only=peak learning rate"]
 

@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 from tiny_models import HORIZON, IMAGE_SHAPE, TIME, contexts
 
-from export import converter, parity, tflite
-from export.artifacts import open_artifact
-from export.parity import LIMITS, Limits
+from export import tflite
+from export.artifacts import converter, parity
+from export.artifacts.artifact import open_artifact
+from export.artifacts.parity import LIMITS, Limits
 from export.tflite import save_tflite
 from programs.command_line import Failure
 
@@ -28,7 +29,7 @@ WITHOUT_TENSORFLOW = """
 import json, sys
 
 import numpy as np
-from export.artifacts import open_artifact
+from export.artifacts.artifact import open_artifact
 
 artifact = open_artifact(sys.argv[1])
 predictions = artifact.forecast(np.load(sys.argv[2]))

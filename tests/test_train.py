@@ -20,7 +20,8 @@ from PIL import Image
 from iprnn_tf.data import DATASETS
 from iprnn_tf.models import load_model
 from programs.commands import command, tensorboard
-from trainers import callbacks, train
+from trainers import train
+from trainers.fitting import callbacks
 
 ROOT = Path(__file__).parent.parent
 
@@ -28,7 +29,8 @@ ROOT = Path(__file__).parent.parent
 WITHOUT_REPORT = """
 import sys
 from programs import command_line
-from trainers import callbacks, train
+from trainers import train
+from trainers.fitting import callbacks
 train.report = lambda config, run, training: None  # Measuring 3,000 sequences is another test's.
 command_line.run(train.main)
 """

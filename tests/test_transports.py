@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from grpc import StatusCode
 
-from export import transports
 from export.client import Client
-from export.grpc_transport import GrpcTransport
-from export.proxies import is_loopback, way_to
-from export.rest_transport import RestTransport
+from export.transports import transport
+from export.transports.grpc import GrpcTransport
+from export.transports.proxies import is_loopback, way_to
+from export.transports.rest import RestTransport
 
 pytest_plugins = ["served_model"]
 CONTEXT = np.random.default_rng(0).random((2, 3, 16, 24, 1), dtype=np.float32)
@@ -29,7 +29,7 @@ def test_a_server_that_stays_away_is_given_up(served, connect):
     served.troubles += [StatusCode.UNAVAILABLE] * 10
     with pytest.raises(ConnectionError, match=r"A server must be listening at .*told to"):
         connect().forecast(CONTEXT)
-    assert len(served.troubles) == 10 - transports.ATTEMPTS
+    assert len(served.troubles) == 10 - transport.ATTEMPTS
 
 
 @pytest.mark.parametrize(
@@ -51,16 +51,16 @@ def test_other_answers_are_final(served, connect, code, error):
 
 def test_pauses_double_and_are_each_clients_own(monkeypatch):
     def away(seconds):
-        raise transports.Unavailable("away")
+        raise transport.Unavailable("away")
 
     pauses = []
     clock = SimpleNamespace(monotonic=lambda: sum(pauses), sleep=pauses.append)
-    monkeypatch.setattr(transports, "time", clock)
+    monkeypatch.setattr(transport, "time", clock)
     for _ in range(2):
-        with pytest.raises(transports.Unavailable):
-            transports.retried(away, timeout=60.0)
-    first, second = np.reshape(pauses, (2, transports.ATTEMPTS - 1))
-    longest = transports.FIRST_PAUSE * 2.0 ** np.arange(transports.ATTEMPTS - 1)
+        with pytest.raises(transport.Unavailable):
+            transport.retried(away, timeout=60.0)
+    first, second = np.reshape(pauses, (2, transport.ATTEMPTS - 1))
+    longest = transport.FIRST_PAUSE * 2.0 ** np.arange(transport.ATTEMPTS - 1)
     for waited in (first, second):
         assert np.all((longest / 2 <= waited) & (waited <= longest))
     assert not np.any(first == second)
@@ -71,13 +71,13 @@ def test_attempts_and_pauses_together_keep_to_the_timeout(monkeypatch):
 
     def away(seconds):
         left.append(seconds)
-        raise transports.Unavailable("away")
+        raise transport.Unavailable("away")
 
     clock = SimpleNamespace(monotonic=lambda: sum(pauses), sleep=pauses.append)
-    monkeypatch.setattr(transports, "time", clock)
-    with pytest.raises(transports.Unavailable):
-        transports.retried(away, timeout=0.3)
-    assert 2 <= len(left) < transports.ATTEMPTS
+    monkeypatch.setattr(transport, "time", clock)
+    with pytest.raises(transport.Unavailable):
+        transport.retried(away, timeout=0.3)
+    assert 2 <= len(left) < transport.ATTEMPTS
     assert left == sorted(left, reverse=True)
     assert sum(pauses) <= 0.3
 
@@ -146,9 +146,9 @@ def test_hosts_that_no_proxy_lists_are_reached_straight(monkeypatch):
 
 @pytest.mark.usefixtures("impatient")
 def test_a_port_of_the_other_protocol_fails_in_words(served):
-    for transport in (GrpcTransport(served.rest, timeout=5.0), RestTransport(served.grpc)):
+    for way in (GrpcTransport(served.rest, timeout=5.0), RestTransport(served.grpc)):
         hint = "another port|the port of gRPC"
-        with pytest.raises(OSError, match=hint) as failed, Client(transport) as one:
+        with pytest.raises(OSError, match=hint) as failed, Client(way) as one:
             one.forecast(CONTEXT)
         assert str(failed.value).isprintable()
 

@@ -9,10 +9,11 @@ import tensorflow as tf
 from prepared_videos import prepare
 from tiny_models import HORIZON, IMAGE_SHAPE, TIME, contexts, tiny, write_run
 
-from export import onnx, parity, saved_model, tflite, verify
-from export.artifacts import Artifact
-from export.parity import LIMITS, Limits
-from export.source import Source
+from export import onnx, saved_model, tflite, verify
+from export.artifacts import parity
+from export.artifacts.artifact import Artifact
+from export.artifacts.parity import LIMITS, Limits
+from export.inputs.source import Source
 from iprnn_tf.data import DRAWN
 from iprnn_tf.data.drawn import BLOCK, DrawnSequences
 from programs import command_line

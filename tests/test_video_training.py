@@ -13,9 +13,9 @@ from iprnn_tf import load_model
 from iprnn_tf.data.preparation import Preparation
 from iprnn_tf.data.prepared import PreparedVideo
 from trainers import evaluate, prepare, train
-from trainers.config import TrainingConfig
-from trainers.footage import FootageSettings, with_footage
-from trainers.recipes import CONFIGS
+from trainers.configuration.footage import FootageSettings, with_footage
+from trainers.configuration.recipes import CONFIGS
+from trainers.configuration.training_config import TrainingConfig
 
 TINY = [
     "--filters=4",

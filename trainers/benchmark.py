@@ -32,12 +32,12 @@ from programs import command_line
 from programs.commands import command
 from programs.console import console
 from programs.tables import aligned
-from trainers import data_benchmark
-from trainers.config import TrainingConfig
-from trainers.fitting import Clock, compiled_model, training_batches
-from trainers.operations import multiply_adds_per_step, training_operations
-from trainers.precision import convolution_rate, matmul_rate, peak_memory
-from trainers.recipes import CONFIGS
+from trainers.configuration.recipes import CONFIGS
+from trainers.configuration.training_config import TrainingConfig
+from trainers.fitting.ingredients import Clock, compiled_model, training_batches
+from trainers.measuring import data_benchmark
+from trainers.measuring.machine import convolution_rate, matmul_rate, peak_memory
+from trainers.measuring.operations import multiply_adds_per_step, training_operations
 
 PRECISIONS = ("float32", "bfloat16")
 

@@ -33,12 +33,17 @@ from iprnn_tf.presets import is_preset
 from programs import command_line
 from programs.commands import export, predict
 from programs.console import console
-from trainers import results, sources
-from trainers.config import DATA_SETTINGS, TrainingConfig, check_data_settings
-from trainers.footage import with_footage
-from trainers.recipes import protocol_lengths
-from trainers.run_directory import config_of
-from trainers.settings import define_flags, given_settings
+from trainers.configuration import sources
+from trainers.configuration.footage import with_footage
+from trainers.configuration.recipes import protocol_lengths
+from trainers.configuration.run_directory import config_of
+from trainers.configuration.settings import define_flags, given_settings
+from trainers.configuration.training_config import (
+    DATA_SETTINGS,
+    TrainingConfig,
+    check_data_settings,
+)
+from trainers.measuring import results
 
 HELD_OUT = ("validation", "test")
 _SETTINGS = (  # Of the run's, that may be replaced.

@@ -19,10 +19,10 @@ from programs import command_line
 from programs.commands import command
 from programs.console import console
 from programs.tables import aligned
-from trainers.config import TrainingConfig
-from trainers.curves import Row, read_rows
-from trainers.operations import operations_of_steps
-from trainers.run_directory import RunDirectory
+from trainers.configuration.run_directory import RunDirectory
+from trainers.configuration.training_config import TrainingConfig
+from trainers.fitting.curves import Row, read_rows
+from trainers.measuring.operations import operations_of_steps
 
 # By what validation errors differ, whatever was learned.
 _COMPARED = ("dataset", "protocol", "num_digits", "context_frames", "horizon", "data_dir")

@@ -42,14 +42,14 @@ from programs.media import (
     check_files,
     write_forecasts,
 )
-from trainers import sources
-from trainers.config import TrainingConfig
-from trainers.footage import FootageSettings, say_note
-from trainers.forecasting import Forecaster, Schedule
-from trainers.lead_times import LeadTimeErrors
-from trainers.prediction_report import write_report
-from trainers.run_directory import config_of
-from trainers.settings import define_flags, given_settings
+from trainers.configuration import sources
+from trainers.configuration.footage import FootageSettings, say_note
+from trainers.configuration.run_directory import config_of
+from trainers.configuration.settings import define_flags, given_settings
+from trainers.configuration.training_config import TrainingConfig
+from trainers.measuring.forecasting import Forecaster, Schedule
+from trainers.measuring.lead_times import LeadTimeErrors
+from trainers.measuring.prediction_report import write_report
 
 _SETTINGS = ("fps", "source_fps", "value_range", "missing")
 

@@ -26,8 +26,8 @@ from programs import command_line
 from programs.commands import command
 from programs.console import console
 from programs.tables import aligned
-from trainers.footage import FootageSettings, find, prepare
-from trainers.settings import define_flags, given_settings
+from trainers.configuration.footage import FootageSettings, find, prepare
+from trainers.configuration.settings import define_flags, given_settings
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -27,10 +27,10 @@ from iprnn_tf.presets import METADATA, load_preset, pack, save_preset, zip_besid
 from programs import command_line
 from programs.commands import command
 from programs.console import console
-from trainers import results
-from trainers.config import TrainingConfig
-from trainers.fitting import held_out_batches
-from trainers.run_directory import RunDirectory
+from trainers.configuration.run_directory import RunDirectory
+from trainers.configuration.training_config import TrainingConfig
+from trainers.fitting.ingredients import held_out_batches
+from trainers.measuring import results
 
 CHECKED_SEQUENCES = 100  # Whose error tells in seconds whether a preset is what it was.
 

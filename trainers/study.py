@@ -28,12 +28,17 @@ from programs.commands import command
 from programs.console import console
 from programs.provenance import provenance
 from programs.tables import aligned
-from trainers.callbacks import averaged_weights
-from trainers.config import TrainingConfig
-from trainers.fitting import compile_for, compiled_model, held_out_batches, training_batches
-from trainers.operations import operations_of_steps
-from trainers.precision import fastest_precision
-from trainers.study_arms import BASELINE, STUDIES, Arm
+from trainers.configuration.study_arms import BASELINE, STUDIES, Arm
+from trainers.configuration.training_config import TrainingConfig
+from trainers.fitting.callbacks import averaged_weights
+from trainers.fitting.ingredients import (
+    compile_for,
+    compiled_model,
+    held_out_batches,
+    training_batches,
+)
+from trainers.measuring.machine import fastest_precision
+from trainers.measuring.operations import operations_of_steps
 
 Run = dict[str, Any]  # One line of the output: what was trained, and what it reached.
 

@@ -31,19 +31,19 @@ from programs import command_line, kernels
 from programs.commands import command
 from programs.console import console
 from programs.tables import aligned
-from trainers import on_device
-from trainers.config import TrainingConfig
-from trainers.fine_tuning import start_from
-from trainers.fitting import (
+from trainers.configuration.footage import with_footage
+from trainers.configuration.recipes import CONFIGS, resolve
+from trainers.configuration.run_directory import RunDirectory
+from trainers.configuration.settings import define_flags
+from trainers.configuration.training_config import TrainingConfig
+from trainers.fitting import on_device
+from trainers.fitting.fine_tuning import start_from
+from trainers.fitting.ingredients import (
     steps_in,
 )
-from trainers.footage import with_footage
-from trainers.precision import fastest_precision, has_gpu
-from trainers.recipes import CONFIGS, resolve
-from trainers.run_directory import RunDirectory
-from trainers.settings import define_flags
-from trainers.training import train
-from trainers.training_report import report
+from trainers.fitting.training import train
+from trainers.measuring.machine import fastest_precision, has_gpu
+from trainers.measuring.training_report import report
 
 NVIDIA = Path("/proc/driver/nvidia")  # Where its driver tells of its devices.
 SHOWN_VIDEOS = 5

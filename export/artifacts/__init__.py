@@ -1,0 +1,1 @@
+"""What was exported: opened in its runtime, compared with its model, measured."""

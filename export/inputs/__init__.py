@@ -1,0 +1,1 @@
+"""What the programs here are given: a trained predictor, and frames."""

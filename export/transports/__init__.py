@@ -1,0 +1,1 @@
+"""The ways from a client to a server: gRPC and REST, behind the same calls."""

@@ -1,0 +1,240 @@
+"""Everything that decides what a training run does: one frozen dataclass."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import keras
+
+from iprnn_tf import IPRNN
+from iprnn_tf.cells import CELLS, Cell
+from iprnn_tf.data import DATASETS, FOOTAGE
+from iprnn_tf.data.video_protocols import DIGITS, VIDEO_PROTOCOLS, VideoProtocol
+from iprnn_tf.data.windows import TrainingWindows
+from iprnn_tf.losses import FrameError
+from iprnn_tf.scheduled_sampling import LinearSampling
+from programs.arguments import taken_by
+from trainers.configuration.footage import FootageSettings
+from trainers.configuration.schedules import RiseAndFall
+from trainers.configuration.training_settings import (
+    CELL_SETTINGS,
+    NORMALIZATIONS,
+    OPTIMIZERS,
+    PRECISIONS,
+    LearningSettings,
+    ModelSettings,
+    RunSettings,
+    SequenceSettings,
+)
+
+# What a model's predictions are measured by; presets of any version tell these.
+DATA_SETTINGS = tuple(
+    field.name
+    for field in dataclasses.fields(SequenceSettings)
+    if field.name not in ("horizon", "skip_bad_files")
+)
+_LENGTHS = ("context_frames", "horizon")  # Which data sets know as `num_frames`.
+
+
+def check_data_settings(given: dict[str, Any], dataset: str) -> None:
+    """Refuses settings that a data set doesn't have: they would change nothing.
+
+    Args:
+        given: settings by name.
+        dataset: a key of `DATASETS`.
+
+    Raises:
+        ValueError: if there is one that isn't as by default, or no such data set.
+    """
+    FootageSettings(dataset=dataset)  # Which refuses a name that isn't known.
+    changed = _changed(given, SequenceSettings)
+    foreign = [name for name in changed if not _has(dataset, name)]
+    if foreign:
+        others = [key for key in DATASETS if all(_has(key, name) for name in changed)]
+        raise ValueError(
+            f"--dataset={dataset} has no {', '.join(f'--{name}' for name in foreign)}. Received: "
+            f"{', '.join(f'--{name}={given[name]}' for name in foreign)}. Leave that out"
+            + (f", or take --dataset={' or '.join(others)}." if others else ".")
+        )
+
+
+def _changed(given: dict[str, Any], settings: type) -> list[str]:
+    """The names of the settings among those given whose values aren't the usual ones."""
+    usual = {field.name: field.default for field in dataclasses.fields(settings)}
+    return [name for name in usual if name in given and given[name] != usual[name]]
+
+
+def _has(dataset: str, name: str) -> bool:
+    of_footage = {field.name for field in dataclasses.fields(FootageSettings)}
+    return (
+        name in ("dataset", *_LENGTHS)
+        or (dataset in FOOTAGE and name in of_footage)
+        or bool(taken_by(DATASETS[dataset], {name: None}))
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingConfig(RunSettings, LearningSettings, ModelSettings, SequenceSettings):
+    """A resolved training run. The defaults are the `small` configuration."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        protocols = DATASETS[self.dataset].protocols
+        if self.protocol not in protocols:
+            raise ValueError(
+                f"--protocol of --dataset={self.dataset} is one of {', '.join(protocols)}. "
+                f"Received: {self.protocol}. Leave it out for the first."
+            )
+        self._check_cell()
+        self._check_beginning()
+        if self.encoder_filters is not None and len(self.encoder_filters) != self.num_downsamplings:
+            raise ValueError(
+                "--encoder_filters gives one number for each downsampling. Received: "
+                f"{len(self.encoder_filters)} numbers with "
+                f"--num_downsamplings={self.num_downsamplings}."
+            )
+
+    def _check_beginning(self) -> None:
+        if self.short_horizon >= self.horizon:
+            raise ValueError(
+                "--short_horizon is shorter than --horizon. Received: "
+                f"--short_horizon={self.short_horizon} --horizon={self.horizon}. Leave it out for "
+                "one horizon all along."
+            )
+        if self.short_batch_size and not self.short_horizon:
+            raise ValueError(
+                "--short_batch_size is that of the part with --short_horizon. Received: "
+                f"--short_batch_size={self.short_batch_size} without one. Give both, or neither."
+            )
+
+    def _check_cell(self) -> None:
+        """Refuses a setting that the memory doesn't have: it would change nothing."""
+        settings = self._cell_settings
+        known = taken_by(CELLS[self.cell], settings)
+        changed = _changed(settings, ModelSettings)
+        foreign = [f"--{name}={settings[name]}" for name in changed if name not in known]
+        if foreign:
+            raise ValueError(
+                f"--cell={self.cell} takes {', '.join(f'--{name}' for name in known)}. "
+                f"Received: {', '.join(foreign)}. Leave that out, or take another --cell."
+            )
+
+    @property
+    def epochs(self) -> int:
+        """Number of epochs; a checkpoint may follow each."""
+        return -(-self.steps // self.steps_per_epoch)
+
+    def in_whole_epochs(self) -> TrainingConfig:
+        """Spreads the steps evenly over epochs of whole executions, rounding them up."""
+        at_once = min(self.steps_per_execution, self.steps)
+        executions = -(-self.steps // at_once)
+        epochs = -(-executions // max(self.steps_per_epoch // at_once, 1))
+        steps_per_epoch = -(-executions // epochs) * at_once
+        return dataclasses.replace(
+            self,
+            steps=steps_per_epoch * epochs,
+            steps_per_epoch=steps_per_epoch,
+            steps_per_execution=at_once,
+        )
+
+    def stages(self) -> list[tuple[TrainingConfig, int]]:
+        """What is trained for how long: settings, and the epoch before which they end.
+
+        Where the run begins with a short horizon these are two stages, else one.
+        """
+        last = min(round(self.short_span * self.epochs), self.epochs - 1)
+        if not self.short_horizon or last == 0:
+            return [(self, self.epochs)]
+        short = dataclasses.replace(
+            self,
+            horizon=self.short_horizon,
+            batch_size=self.short_batch_size or self.batch_size,
+            short_horizon=0,
+            short_batch_size=0,
+        )
+        return [(short, last), (self, self.epochs)]
+
+    def stages_of(self, steps: int) -> list[tuple[TrainingConfig, int]]:
+        """The stages, and how many of the first steps are of each; the last one has no end."""
+        *short, (whole, _) = self.stages()
+        early = [(stage, min(epochs * self.steps_per_epoch, steps)) for stage, epochs in short]
+        return [*early, (whole, steps - sum(count for _, count in early))]
+
+    def sequences(self, steps: int) -> int:
+        """How many sequences the first steps see."""
+        return sum(stage.batch_size * count for stage, count in self.stages_of(steps))
+
+    def build_model(self) -> IPRNN:
+        """Creates the model, with weights drawn from the seed."""
+        keras.utils.set_random_seed(self.seed)
+        return IPRNN(
+            image_shape=self.build_dataset().image_shape,
+            cell=self._build_cell(),
+            num_layers=self.num_layers,
+            num_downsamplings=self.num_downsamplings,
+            skips=self.skips,
+            horizon=self.horizon,
+            encoder_filters=self.encoder_filters,
+            output_activation=self.output_activation,
+            value_range=self.limits,
+            dtype=PRECISIONS[self.mixed_precision],
+        )
+
+    def _build_cell(self) -> Cell:
+        normalization = NORMALIZATIONS[self.normalization]()
+        cell = CELLS[self.cell]
+        return cell(**taken_by(cell, self._cell_settings | {"normalization": normalization}))
+
+    @property
+    def _cell_settings(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in CELL_SETTINGS}
+
+    @property
+    def error_protocol(self) -> VideoProtocol:
+        """How errors on the data set are counted."""
+        return VIDEO_PROTOCOLS.get(self.protocol, DIGITS)
+
+    def build_dataset(self) -> Any:
+        """Creates the data set, with windows as long as context and horizon together."""
+        data = DATASETS[self.dataset]
+        settings = {
+            **dataclasses.asdict(self),
+            "num_frames": self.context_frames + self.horizon,
+            "image_size": self.cut().image_size,
+        }
+        given = {name: value for name, value in settings.items() if value is not None}
+        return data(**taken_by(data, given))
+
+    def build_windows(self) -> TrainingWindows:
+        """Creates the pipeline that draws which true frames are fed."""
+        span = round(self.sampling_span * self.steps)
+        return TrainingWindows(
+            context_frames=self.context_frames,
+            batch_size=self.batch_size,
+            teacher_sampling=LinearSampling(span),
+            context_sampling=LinearSampling(span, 0.5, 1.0) if self.reverse_sampling else None,
+            seed=self.seed,
+        )
+
+    def build_loss(self) -> FrameError:
+        """Creates the loss over all outputs."""
+        return FrameError(self.absolute_weight, self.warm_up_weight, self.horizon)
+
+    def build_optimizer(self) -> keras.optimizers.Optimizer:
+        """Creates the optimizer; where the rate follows the schedule, it does so by its steps.
+
+        On the device the rate is a variable instead, since the clock may drive it.
+        """
+        return OPTIMIZERS[self.optimizer](
+            self.learning_rate if self.on_device else self.build_schedule(),
+            clipnorm=self.clip_norm or None,
+            use_ema=self.ema_momentum > 0,
+            ema_momentum=self.ema_momentum,
+        )
+
+    def build_schedule(self) -> RiseAndFall:
+        """Creates what the learning rate follows, over `steps`."""
+        rise = min(self.warmup_steps, self.steps // 10)
+        fall = round(self.decay_span * self.steps)
+        return RiseAndFall(self.learning_rate, self.steps, rise, fall, self.final_learning_rate)
