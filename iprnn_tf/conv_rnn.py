@@ -10,7 +10,7 @@ from keras import ops
 from keras.src import backend  # Keras has no public names for its loop and its masks.
 
 from iprnn_tf.arguments import agree
-from iprnn_tf.cells import Cell, StackedCells
+from iprnn_tf.cells import Cell, stack_of
 from iprnn_tf.cells.cell import States, Tensor
 from iprnn_tf.freezing import updated_variables
 from iprnn_tf.precision import compute_in
@@ -30,7 +30,7 @@ class ConvRNN(keras.layers.RNN):
     unrolled for it where T is known.
 
     Args:
-        cell: a `Cell`, or a list of cells, which becomes a `StackedCells`.
+        cell: a `Cell`, or a list of cells, which becomes a stack of the kind that they want.
         return_sequences: whether to return the features of every step, or of the last alone.
         return_state: whether to return the last states too.
         **kwargs: the other arguments of `keras.layers.RNN`. A `dtype` is that of the cells too;
@@ -60,7 +60,7 @@ class ConvRNN(keras.layers.RNN):
         **kwargs: Any,
     ) -> None:
         if isinstance(cell, list | tuple):
-            cell = StackedCells(cell)
+            cell = stack_of(cell)
         if not isinstance(cell, Cell):
             raise ValueError(
                 "`cell` must be an `iprnn_tf.cells.Cell` or a list of them. "

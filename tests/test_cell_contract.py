@@ -11,6 +11,16 @@ from keras import ops
 
 from iprnn_tf import Cell, StackedCells, STGRUCell
 from iprnn_tf.cells import CELLS as TRAINABLE
+from iprnn_tf.cells import (
+    CausalLSTMCell,
+    ConvGRUCell,
+    ConvLSTMCell,
+    GradientHighwayCell,
+    HighwayCells,
+    STLSTMCell,
+    ZigzagCells,
+    stack_of,
+)
 
 BATCH, HEIGHT, WIDTH, CHANNELS = FEATURES_SHAPE = (2, 6, 5, 3)  # (B, h, w, C)
 
@@ -26,6 +36,27 @@ CELLS = {
     ),
     "stgru_with_layer_normalization": lambda **kwargs: STGRUCell(
         3, normalization=keras.layers.LayerNormalization(axis=(-3, -2, -1)), **kwargs
+    ),
+    "conv_lstm": lambda **kwargs: ConvLSTMCell(3, kernel_size=3, **kwargs),
+    "conv_lstm_as_published": lambda **kwargs: ConvLSTMCell(
+        3, kernel_size=3, forget_bias=0.0, peepholes=True, **kwargs
+    ),
+    "conv_gru": lambda **kwargs: ConvGRUCell(4, kernel_size=3, **kwargs),
+    "st_lstm": lambda **kwargs: STLSTMCell(4, kernel_size=3, **kwargs),
+    "st_lstm_normalized": lambda **kwargs: STLSTMCell(
+        4,
+        kernel_size=3,
+        use_bias=True,
+        normalization=keras.layers.GroupNormalization(groups=1, epsilon=1e-5),
+        **kwargs,
+    ),
+    "causal_lstm": lambda **kwargs: CausalLSTMCell(4, kernel_size=3, **kwargs),
+    "gradient_highway": lambda **kwargs: GradientHighwayCell(4, kernel_size=3, **kwargs),
+    "zigzag": lambda **kwargs: ZigzagCells(
+        [STLSTMCell(4, kernel_size=3, **kwargs), STLSTMCell(4, kernel_size=1, **kwargs)], **kwargs
+    ),
+    "highway": lambda **kwargs: HighwayCells(
+        [CausalLSTMCell(4, kernel_size=3, **kwargs) for _ in range(3)], **kwargs
     ),
     "stacked": lambda **kwargs: StackedCells(
         [STGRUCell(3, kernel_size=3, **kwargs), STGRUCell(3, kernel_size=1, **kwargs)], **kwargs
@@ -272,6 +303,58 @@ def test_a_stack_feeds_each_cell_with_the_features_of_the_one_below(randomize):
         arrays([received, *received_states]), arrays([top, bottom_state, top_state]), strict=True
     ):
         np.testing.assert_array_equal(a, b)
+
+
+def test_a_memory_climbs_the_stack_and_enters_the_bottom_at_the_next_step(randomize):
+    stack = stack_of([STLSTMCell(4, kernel_size=3), STLSTMCell(4, kernel_size=3)])
+    assert isinstance(stack, ZigzagCells)
+    stack.build(FEATURES_SHAPE)
+    randomize(stack)
+    features, states = images(*FEATURES_SHAPE), random_states(stack)
+    received, received_states = stack(features, states)
+    low, [*bottom, memory] = stack.cells[0](features, [*states[:2], states[4]])
+    high, [*top, memory] = stack.cells[1](low, [*states[2:4], memory])
+    for a, b in zip(
+        arrays([received, *received_states]), arrays([high, *bottom, *top, memory]), strict=True
+    ):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_a_highway_lies_between_the_first_two_cells(randomize):
+    stack = stack_of([CausalLSTMCell(4, kernel_size=3) for _ in range(3)])
+    stack.build(FEATURES_SHAPE)
+    randomize(stack)
+    features, states = images(*FEATURES_SHAPE), random_states(stack)
+    received, received_states = stack(features, states)
+    [highway, *own], memory = states[:-1], states[-1]
+    expected = []
+    for index, cell in enumerate(stack.cells):
+        features, [*new, memory] = cell(features, [*own[2 * index : 2 * index + 2], memory])
+        expected += new
+        if index == 0:
+            features, [highway] = stack.highway(features, [highway])
+    for a, b in zip(
+        arrays([received, *received_states]),
+        arrays([features, highway, *expected, memory]),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_one_cell_has_no_highway():
+    stack = HighwayCells([CausalLSTMCell(4)])
+    assert stack.highway is None
+    assert stack.state_size == [4, 4, 4]
+
+
+def test_cells_that_hand_on_other_things_make_no_stack():
+    with pytest.raises(ValueError, match="cells for StackedCells and ZigzagCells"):
+        stack_of([STLSTMCell(3), STGRUCell(3)])
+
+
+def test_memories_that_climb_have_one_size():
+    with pytest.raises(ValueError, match=r"whose last states have 3, 4\. Give all cells the"):
+        ZigzagCells([STLSTMCell(3), STLSTMCell(4)])
 
 
 def test_a_stack_reads_out_its_top_cell():

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 from keras import ops
+from numpy_convolution import convolve, sigmoid
 
 from iprnn_tf import STGRUCell
 
@@ -23,23 +24,6 @@ VARIANTS = {
 
 def images(seed):
     return np.random.default_rng(seed).normal(size=SHAPE).astype("float32")
-
-
-def sigmoid(x):
-    return 1 / (1 + np.exp(-x))
-
-
-def convolve(image, kernel):
-    """A convolution as neural networks mean it: no flip, zeros around the image."""
-    side = kernel.shape[0]
-    margin = side // 2
-    padded = np.pad(image, [(0, 0), (margin, margin), (margin, margin), (0, 0)])
-    result = np.zeros((BATCH, HEIGHT, WIDTH, kernel.shape[3]))
-    for y in range(HEIGHT):
-        for x in range(WIDTH):
-            window = padded[:, y : y + side, x : x + side]  # (B, k, k, F)
-            result[:, y, x] = np.einsum("bijc,ijcf->bf", window, kernel)
-    return result
 
 
 def normalize(gates, layer):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 from keras import ops
@@ -26,13 +26,16 @@ class Cell(keras.layers.Layer):
 
     * `readout`, where more than its features is worth decoding, with `readout_size`;
     * `unroll`, where part of the work waits for no earlier step and can be done for all
-      steps at once.
+      steps at once;
+    * `stack`, where cells of its kind hand on more than features: the class of the stack that
+      they make, by default `StackedCells`.
 
     Call arguments:
         features: `(B, h, w, C)`.
         states: list of tensors `(B, h, w, state_size[i])`.
     """
 
+    stack: ClassVar[type[Cell] | None] = None
     image_size: tuple[int | None, int | None] = (None, None)
 
     @property

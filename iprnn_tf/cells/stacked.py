@@ -108,6 +108,27 @@ class StackedCells(Cell):
         return cls(**{**config, "cells": cells})
 
 
+def stack_of(cells: Sequence[Cell], **kwargs: Any) -> StackedCells:
+    """Puts cells on top of each other, in the kind of stack that they want.
+
+    Args:
+        cells: the cells from the bottom up.
+        **kwargs: as those of `StackedCells`.
+
+    Raises:
+        ValueError: as `StackedCells`, and if the cells want several kinds of stacks.
+    """
+    _check_cells(cells)
+    kinds = {cell.stack or StackedCells for cell in cells}
+    if len(kinds) > 1:
+        raise ValueError(
+            "The cells of a stack hand on the same things. Received: cells for "
+            f"{' and '.join(sorted(kind.__name__ for kind in kinds))}. Take cells of one kind, or "
+            "create the stack itself."
+        )
+    return kinds.pop()(cells, **kwargs)
+
+
 def _check_cells(cells: Sequence[Cell]) -> None:
     if not cells or not all(isinstance(cell, Cell) for cell in cells):
         raise ValueError(

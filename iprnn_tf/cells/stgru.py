@@ -8,12 +8,12 @@ from typing import Any
 import keras
 from keras import ops
 
-from iprnn_tf.arguments import integer
-from iprnn_tf.cells.cell import Cell, States, Tensor
+from iprnn_tf.cells.cell import States, Tensor
+from iprnn_tf.cells.convolutional import ConvolutionalCell, copied
 
 
 @keras.saving.register_keras_serializable(package="iprnn_tf")
-class STGRUCell(Cell):
+class STGRUCell(ConvolutionalCell):
     """A convolutional GRU that carries a spatial state beside the temporal one.
 
     The spatial state S climbs the stack of cells within a time step and holds appearance; the
@@ -71,22 +71,16 @@ class STGRUCell(Cell):
         update_bias: float = 0.0,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
-        self.filters = integer("filters", filters, "The paper uses 64.")
-        self.kernel_size = integer("kernel_size", kernel_size, "The paper uses 5.")
-        self.use_bias = use_bias
-        self.normalization = keras.saving.serialize_keras_object(normalization)
+        super().__init__(filters, kernel_size, use_bias, normalization, **kwargs)
         self.update_bias = update_bias
-        self.spatial_normalization = self._copy_normalization("spatial_normalization")
-        self.temporal_normalization = self._copy_normalization("temporal_normalization")
+        self.spatial_normalization, self.temporal_normalization = (
+            copied(self.normalization, name, self.dtype_policy)
+            for name in ("spatial_normalization", "temporal_normalization")
+        )
 
     @property
     def state_size(self) -> list[int]:
         return [self.filters]
-
-    @property
-    def output_size(self) -> int:
-        return self.filters
 
     @property
     def readout_size(self) -> int:
@@ -115,34 +109,21 @@ class STGRUCell(Cell):
             if layer is not None and not layer.built:
                 layer.build((None, *input_shape[1:3], gates))
 
-    def call(self, features: Tensor, states: States) -> tuple[Tensor, States]:
-        return self._transition(features, self._from_spatial(features), states)
-
-    def unroll(self, features: Sequence[Tensor], states: States) -> list[tuple[Tensor, States]]:
-        # This runs outside of `__call__`, where Keras casts nothing by itself.
-        features = [ops.cast(spatial, self.compute_dtype) for spatial in features]
-        states = [ops.cast(state, self.compute_dtype) for state in states]
-        if not self.built:
-            self.build(features[0].shape)
-        # The convolution of the spatial state waits for no step of this layer.
-        from_spatial = self._from_spatial(ops.concatenate(features, axis=0))  # (T * B, h, w, 4F)
-        trajectory = []
-        for spatial, projected in zip(
-            features, ops.split(from_spatial, len(features), axis=0), strict=True
-        ):
-            spatial, states = self._transition(spatial, projected, states)
-            trajectory.append((spatial, states))
-        return trajectory
-
     def readout(self, features: Tensor, states: States) -> Tensor:
         return ops.concatenate([states[0], features], axis=-1)  # Eq. 1: [T, S]
 
-    def _transition(
-        self, spatial: Tensor, from_spatial: Tensor, states: States
+    def project(self, features: Tensor) -> Tensor:
+        return self._convolved(features, self.kernel, self.bias, self.spatial_normalization)
+
+    def transition(
+        self, features: Tensor, projected: Tensor, states: States
     ) -> tuple[Tensor, States]:
         [temporal] = states
-        s_z, s_r, s_c, s_m = ops.split(from_spatial, 4, axis=-1)
-        t_z, t_r, t_c, t_m = ops.split(self._from_temporal(temporal), 4, axis=-1)
+        from_temporal = self._convolved(
+            temporal, self.recurrent_kernel, self.recurrent_bias, self.temporal_normalization
+        )
+        s_z, s_r, s_c, s_m = ops.split(projected, 4, axis=-1)
+        t_z, t_r, t_c, t_m = ops.split(from_temporal, 4, axis=-1)
 
         update = ops.sigmoid(s_z + t_z + self.update_bias)
         reset = ops.sigmoid(s_r + t_r)
@@ -151,18 +132,10 @@ class STGRUCell(Cell):
 
         replaced = 1 - update
         new_temporal = replaced * temporal_candidate + update * temporal
-        new_spatial = replaced * spatial_candidate + update * spatial
+        new_spatial = replaced * spatial_candidate + update * features
         return new_spatial, [new_temporal]
 
-    def _from_spatial(self, spatial: Tensor) -> Tensor:
-        return self._project(spatial, self.kernel, self.bias, self.spatial_normalization)
-
-    def _from_temporal(self, temporal: Tensor) -> Tensor:
-        return self._project(
-            temporal, self.recurrent_kernel, self.recurrent_bias, self.temporal_normalization
-        )
-
-    def _project(
+    def _convolved(
         self, state: Tensor, kernel: Tensor, bias: Tensor | None, normalization: Any
     ) -> Tensor:
         # The weights are cast here since `unroll` runs outside of `__call__`.
@@ -173,25 +146,5 @@ class STGRUCell(Cell):
             projected = projected + ops.cast(bias, self.compute_dtype)
         return projected if normalization is None else normalization(projected)
 
-    def _copy_normalization(self, name: str) -> keras.layers.Layer | None:
-        if self.normalization is None:
-            return None
-        template = keras.saving.deserialize_keras_object(self.normalization)
-        return type(template).from_config(
-            {**template.get_config(), "name": name, "dtype": self.dtype_policy}
-        )
-
     def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "filters": self.filters,
-            "kernel_size": self.kernel_size,
-            "use_bias": self.use_bias,
-            "normalization": self.normalization,
-            "update_bias": self.update_bias,
-        }
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> STGRUCell:
-        normalization = keras.saving.deserialize_keras_object(config["normalization"])
-        return cls(**{**config, "normalization": normalization})
+        return {**super().get_config(), "update_bias": self.update_bias}

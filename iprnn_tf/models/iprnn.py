@@ -10,7 +10,7 @@ from keras import ops
 
 from iprnn_tf.arguments import integer
 from iprnn_tf.autoencoders import FrameDecoder, FrameEncoder
-from iprnn_tf.cells import Cell, StackedCells, STGRUCell
+from iprnn_tf.cells import Cell, STGRUCell, stack_of
 from iprnn_tf.cells.cell import States, Tensor
 from iprnn_tf.models.predictor import VideoPredictor
 
@@ -79,7 +79,7 @@ class IPRNN(VideoPredictor):
         self.encoder = FrameEncoder(
             [*self.encoder_filters, filters], name="encoder", dtype=self.dtype_policy
         )
-        self.cell = StackedCells(
+        self.cell = stack_of(
             [self._copy(template, layer) for layer in range(1, self.num_layers + 1)],
             name="cells",
             dtype=self.dtype_policy,

@@ -1,0 +1,21 @@
+"""How an LSTM writes to a memory, for cells that have several."""
+
+from __future__ import annotations
+
+from keras import ops
+
+from iprnn_tf.cells.cell import Tensor
+
+
+def parted(gates: Tensor, filters: int) -> list[Tensor]:
+    """Splits fused gates after every third, `(B, h, w, 3F)` each; the last part may have fewer."""
+    total = gates.shape[-1]
+    parts: list[Tensor] = ops.split(gates, range(3 * filters, total, 3 * filters), axis=-1)
+    return parts
+
+
+def written(gates: Tensor, memory: Tensor, forget_bias: float) -> Tensor:
+    """Returns a memory after input, forget and candidate, `(B, h, w, 3F)`, have written to it."""
+    into, forget, candidate = ops.split(gates, 3, axis=-1)
+    kept = ops.sigmoid(forget + forget_bias) * memory
+    return kept + ops.sigmoid(into) * ops.tanh(candidate)
