@@ -12,22 +12,26 @@ from keras import ops
 from iprnn_tf import Cell, StackedCells, STGRUCell
 from iprnn_tf.cells import CELLS as TRAINABLE
 from iprnn_tf.cells import (
+    BijectiveGRUCell,
     CausalLSTMCell,
     ConvGRUCell,
     ConvLSTMCell,
+    E3DLSTMCell,
+    FoldedCells,
     GradientHighwayCell,
     HighwayCells,
+    ReversiblePredictiveCell,
     STLSTMCell,
     ZigzagCells,
     stack_of,
 )
 
-BATCH, HEIGHT, WIDTH, CHANNELS = FEATURES_SHAPE = (2, 6, 5, 3)  # (B, h, w, C)
+BATCH, HEIGHT, WIDTH, CHANNELS = FEATURES_SHAPE = (2, 6, 5, 4)  # (B, h, w, C)
 
 CELLS = {
-    "stgru": lambda **kwargs: STGRUCell(3, kernel_size=3, **kwargs),
+    "stgru": lambda **kwargs: STGRUCell(4, kernel_size=3, **kwargs),
     "stgru_of_the_later_code": lambda **kwargs: STGRUCell(
-        3,
+        4,
         kernel_size=3,
         use_bias=True,
         normalization=keras.layers.GroupNormalization(groups=1, epsilon=1e-5),
@@ -35,31 +39,38 @@ CELLS = {
         **kwargs,
     ),
     "stgru_with_layer_normalization": lambda **kwargs: STGRUCell(
-        3, normalization=keras.layers.LayerNormalization(axis=(-3, -2, -1)), **kwargs
+        4, normalization=keras.layers.LayerNormalization(axis=(-3, -2, -1)), **kwargs
     ),
     "conv_lstm": lambda **kwargs: ConvLSTMCell(3, kernel_size=3, **kwargs),
     "conv_lstm_as_published": lambda **kwargs: ConvLSTMCell(
         3, kernel_size=3, forget_bias=0.0, peepholes=True, **kwargs
     ),
-    "conv_gru": lambda **kwargs: ConvGRUCell(4, kernel_size=3, **kwargs),
-    "st_lstm": lambda **kwargs: STLSTMCell(4, kernel_size=3, **kwargs),
+    "conv_gru": lambda **kwargs: ConvGRUCell(3, kernel_size=3, **kwargs),
+    "st_lstm": lambda **kwargs: STLSTMCell(3, kernel_size=3, **kwargs),
     "st_lstm_normalized": lambda **kwargs: STLSTMCell(
-        4,
+        3,
         kernel_size=3,
         use_bias=True,
         normalization=keras.layers.GroupNormalization(groups=1, epsilon=1e-5),
         **kwargs,
     ),
-    "causal_lstm": lambda **kwargs: CausalLSTMCell(4, kernel_size=3, **kwargs),
-    "gradient_highway": lambda **kwargs: GradientHighwayCell(4, kernel_size=3, **kwargs),
+    "causal_lstm": lambda **kwargs: CausalLSTMCell(3, kernel_size=3, **kwargs),
+    "e3d_lstm": lambda **kwargs: E3DLSTMCell(4, kernel_size=3, history=2, **kwargs),
+    "e3d_lstm_of_single_frames": lambda **kwargs: E3DLSTMCell(4, kernel_size=3, depth=1, **kwargs),
+    "rpm": lambda **kwargs: ReversiblePredictiveCell(4, kernel_size=3, **kwargs),
+    "bijective_gru": lambda **kwargs: BijectiveGRUCell(4, kernel_size=3, **kwargs),
+    "folded": lambda **kwargs: FoldedCells(
+        [BijectiveGRUCell(4, kernel_size=3, **kwargs) for _ in range(2)], **kwargs
+    ),
+    "gradient_highway": lambda **kwargs: GradientHighwayCell(3, kernel_size=3, **kwargs),
     "zigzag": lambda **kwargs: ZigzagCells(
-        [STLSTMCell(4, kernel_size=3, **kwargs), STLSTMCell(4, kernel_size=1, **kwargs)], **kwargs
+        [STLSTMCell(3, kernel_size=3, **kwargs), STLSTMCell(3, kernel_size=1, **kwargs)], **kwargs
     ),
     "highway": lambda **kwargs: HighwayCells(
-        [CausalLSTMCell(4, kernel_size=3, **kwargs) for _ in range(3)], **kwargs
+        [CausalLSTMCell(3, kernel_size=3, **kwargs) for _ in range(3)], **kwargs
     ),
     "stacked": lambda **kwargs: StackedCells(
-        [STGRUCell(3, kernel_size=3, **kwargs), STGRUCell(3, kernel_size=1, **kwargs)], **kwargs
+        [STGRUCell(4, kernel_size=3, **kwargs), STGRUCell(4, kernel_size=1, **kwargs)], **kwargs
     ),
     "that_of_CONTRIBUTING": lambda **kwargs: shown("iprnn_tf/cells/leaky.py").LeakyCell(
         3, kernel_size=3, **kwargs
@@ -114,7 +125,7 @@ def test_every_cell_that_can_be_trained_by_name_has_a_row():
 
 @pytest.mark.parametrize("name", TRAINABLE)
 def test_the_output_of_a_cell_has_as_many_channels_as_its_filters(name):
-    assert TRAINABLE[name](filters=7).output_size == 7
+    assert TRAINABLE[name](filters=6).output_size == 6
 
 
 def test_states_start_at_zero_with_the_declared_channels(cell):
@@ -279,20 +290,20 @@ def test_states_without_a_size_are_refused(make):
         cell.get_initial_state(BATCH)
 
 
-@pytest.mark.parametrize("cells", [[], [keras.layers.LSTMCell(3)], [STGRUCell(3), None]])
+@pytest.mark.parametrize("cells", [[], [keras.layers.LSTMCell(3)], [STGRUCell(4), None]])
 def test_a_stack_holds_cells_only(cells):
     with pytest.raises(ValueError, match=r"(?s)at least one.*Received.*Pass"):
         StackedCells(cells)
 
 
 def test_a_cell_stands_in_a_stack_once():
-    cell = STGRUCell(3)
+    cell = STGRUCell(4)
     with pytest.raises(ValueError, match=r"(?s)own weights.*Received.*one cell for each layer"):
         StackedCells([cell, cell])
 
 
 def test_a_stack_feeds_each_cell_with_the_features_of_the_one_below(randomize):
-    stack = StackedCells([STGRUCell(3, kernel_size=3), STGRUCell(3, kernel_size=1)])
+    stack = StackedCells([STGRUCell(4, kernel_size=3), STGRUCell(4, kernel_size=1)])
     stack.build(FEATURES_SHAPE)
     randomize(stack)
     features, states = images(*FEATURES_SHAPE), random_states(stack)
@@ -306,7 +317,7 @@ def test_a_stack_feeds_each_cell_with_the_features_of_the_one_below(randomize):
 
 
 def test_a_memory_climbs_the_stack_and_enters_the_bottom_at_the_next_step(randomize):
-    stack = stack_of([STLSTMCell(4, kernel_size=3), STLSTMCell(4, kernel_size=3)])
+    stack = stack_of([STLSTMCell(3, kernel_size=3), STLSTMCell(3, kernel_size=3)])
     assert isinstance(stack, ZigzagCells)
     stack.build(FEATURES_SHAPE)
     randomize(stack)
@@ -321,7 +332,7 @@ def test_a_memory_climbs_the_stack_and_enters_the_bottom_at_the_next_step(random
 
 
 def test_a_highway_lies_between_the_first_two_cells(randomize):
-    stack = stack_of([CausalLSTMCell(4, kernel_size=3) for _ in range(3)])
+    stack = stack_of([CausalLSTMCell(3, kernel_size=3) for _ in range(3)])
     stack.build(FEATURES_SHAPE)
     randomize(stack)
     features, states = images(*FEATURES_SHAPE), random_states(stack)
@@ -342,14 +353,14 @@ def test_a_highway_lies_between_the_first_two_cells(randomize):
 
 
 def test_one_cell_has_no_highway():
-    stack = HighwayCells([CausalLSTMCell(4)])
+    stack = HighwayCells([CausalLSTMCell(3)])
     assert stack.highway is None
-    assert stack.state_size == [4, 4, 4]
+    assert stack.state_size == [3, 3, 3]
 
 
 def test_cells_that_hand_on_other_things_make_no_stack():
     with pytest.raises(ValueError, match="cells for StackedCells and ZigzagCells"):
-        stack_of([STLSTMCell(3), STGRUCell(3)])
+        stack_of([STLSTMCell(3), STGRUCell(4)])
 
 
 def test_memories_that_climb_have_one_size():
@@ -358,7 +369,7 @@ def test_memories_that_climb_have_one_size():
 
 
 def test_a_stack_reads_out_its_top_cell():
-    stack = StackedCells([STGRUCell(3), STGRUCell(3)])
+    stack = StackedCells([STGRUCell(4), STGRUCell(4)])
     features, states = images(*FEATURES_SHAPE), random_states(stack)
     np.testing.assert_array_equal(
         *arrays([stack.readout(features, states), stack.cells[1].readout(features, states[1:])])
@@ -368,8 +379,8 @@ def test_a_stack_reads_out_its_top_cell():
 class Average(Cell):
     """The smallest memory: nothing but what a cell must define."""
 
-    state_size = (3,)
-    output_size = 3
+    state_size = (4,)
+    output_size = 4
 
     def call(self, features, states):
         average = (features + states[0]) / 2
@@ -383,4 +394,4 @@ def test_a_memory_that_defines_no_more_than_it_must_reads_out_and_unrolls_its_fe
     trajectory = cell.unroll([ones, ones], cell.get_initial_state(BATCH))
     levels = [float(ops.max(cell.readout(*step))) for step in trajectory]
     assert levels == [0.5, 0.75]
-    assert cell.readout_size == 3
+    assert cell.readout_size == 4

@@ -6,14 +6,17 @@ from keras import ops
 from numpy_convolution import convolve, sigmoid
 
 from iprnn_tf.cells import (
+    BijectiveGRUCell,
     CausalLSTMCell,
     ConvGRUCell,
     ConvLSTMCell,
+    E3DLSTMCell,
     GradientHighwayCell,
+    ReversiblePredictiveCell,
     STLSTMCell,
 )
 
-BATCH, HEIGHT, WIDTH, CHANNELS, FILTERS = 2, 6, 5, 2, 3
+BATCH, HEIGHT, WIDTH, FILTERS = 2, 6, 5, 4
 
 
 def images(channels, seed):
@@ -21,20 +24,30 @@ def images(channels, seed):
     return np.random.default_rng(seed).normal(size=shape).astype("float32")
 
 
-def terms(convolution, image):
+def terms(cell, name, image):
     """What a fused convolution gives, one array for each gate."""
-    kernel = convolution.convolution.kernel.numpy().astype("float64")
-    bias = convolution.convolution.bias
-    gates = range(kernel.shape[-1] // FILTERS)
-    kernels = [kernel[..., g * FILTERS : (g + 1) * FILTERS] for g in gates]
-    biases = [0.0 if bias is None else bias.numpy()[g * FILTERS : (g + 1) * FILTERS] for g in gates]
-    return [convolve(image, k) + b for k, b in zip(kernels, biases, strict=True)]
+    layer = getattr(cell, name).convolution
+    kernel = layer.kernel.numpy().astype("float64")
+    result = (convolve_clips if kernel.ndim == 5 else convolve)(image, kernel)
+    result += 0.0 if layer.bias is None else layer.bias.numpy()
+    return np.split(result, max(1, kernel.shape[-1] // cell.filters), axis=-1)
+
+
+def convolve_clips(clips, kernel):
+    """Zeros follow the last frame first, as in TensorFlow, where the kernel is even."""
+    depth = len(kernel)
+    before = (depth - 1) // 2
+    padded = np.pad(clips, [(0, 0), (before, depth - 1 - before), *[(0, 0)] * 3])
+    frames = range(clips.shape[1])
+    return np.stack(
+        [sum(convolve(padded[:, d + k], kernel[k]) for k in range(depth)) for d in frames], axis=1
+    )
 
 
 def conv_lstm(cell, x, states):
     h, c = states
-    x_i, x_f, x_g, x_o = terms(cell.from_features, x)
-    h_i, h_f, h_g, h_o = terms(cell.from_hidden, h)
+    x_i, x_f, x_g, x_o = terms(cell, "from_features", x)
+    h_i, h_f, h_g, h_o = terms(cell, "from_hidden", h)
     w_i, w_f, w_o = np.zeros((3, FILTERS)) if cell.peephole is None else cell.peephole.numpy()
     i = sigmoid(x_i + h_i + w_i * c)
     f = sigmoid(x_f + h_f + w_f * c + cell.forget_bias)
@@ -46,52 +59,100 @@ def conv_lstm(cell, x, states):
 
 def conv_gru(cell, x, states):
     [h] = states
-    x_z, x_r, x_c = terms(cell.from_features, x)
-    h_z, h_r = terms(cell.from_hidden, h)
+    x_z, x_r, x_c = terms(cell, "from_features", x)
+    h_z, h_r = terms(cell, "from_hidden", h)
     z, r = sigmoid(x_z + h_z), sigmoid(x_r + h_r)
-    [reset] = terms(cell.from_reset, r * h)
+    [reset] = terms(cell, "from_reset", r * h)
     h = (1 - z) * h + z * np.tanh(x_c + reset)
     return h, [h]
 
 
 def st_lstm(cell, x, states):
     h, c, m = states
-    x_i, x_f, x_g, x_i2, x_f2, x_g2, x_o = terms(cell.from_features, x)
-    h_i, h_f, h_g, h_o = terms(cell.from_hidden, h)
-    m_i, m_f, m_g = terms(cell.from_memory, m)
+    x_i, x_f, x_g, x_i2, x_f2, x_g2, x_o = terms(cell, "from_features", x)
+    h_i, h_f, h_g, h_o = terms(cell, "from_hidden", h)
+    m_i, m_f, m_g = terms(cell, "from_memory", m)
     c = sigmoid(x_f + h_f + cell.forget_bias) * c + sigmoid(x_i + h_i) * np.tanh(x_g + h_g)
     m = sigmoid(x_f2 + m_f + cell.forget_bias) * m + sigmoid(x_i2 + m_i) * np.tanh(x_g2 + m_g)
     both = np.concatenate([c, m], axis=-1)
-    [o] = terms(cell.from_both, both)
-    [merged] = terms(cell.merge, both)
+    [o] = terms(cell, "from_both", both)
+    [merged] = terms(cell, "merge", both)
     h = sigmoid(x_o + h_o + o) * np.tanh(merged)
     return h, [h, c, m]
 
 
 def causal_lstm(cell, x, states):
     h, c, m = states
-    x_i, x_f, x_g, x_i2, x_f2, x_g2, x_o = terms(cell.from_features, x)
-    h_i, h_f, h_g = terms(cell.from_hidden, h)
-    c_i, c_f, c_g = terms(cell.from_cell, c)
+    x_i, x_f, x_g, x_i2, x_f2, x_g2, x_o = terms(cell, "from_features", x)
+    h_i, h_f, h_g = terms(cell, "from_hidden", h)
+    c_i, c_f, c_g = terms(cell, "from_cell", c)
     i, f, g = sigmoid(x_i + h_i + c_i), sigmoid(x_f + h_f + c_f + cell.forget_bias), x_g + h_g + c_g
     c = f * c + i * np.tanh(g)
-    c_i, c_f, c_g, c_o = terms(cell.from_new_cell, c)
-    m_i, m_f, m_g, kept = terms(cell.from_memory, m)
+    c_i, c_f, c_g, c_o = terms(cell, "from_new_cell", c)
+    m_i, m_f, m_g, kept = terms(cell, "from_memory", m)
     i, f = sigmoid(x_i2 + c_i + m_i), sigmoid(x_f2 + c_f + m_f + cell.forget_bias)
     m = f * np.tanh(kept) + i * np.tanh(x_g2 + c_g + m_g)
-    [m_o] = terms(cell.from_new_memory, m)
-    [merged] = terms(cell.merge, np.concatenate([c, m], axis=-1))
+    [m_o] = terms(cell, "from_new_memory", m)
+    [merged] = terms(cell, "merge", np.concatenate([c, m], axis=-1))
     h = np.tanh(x_o + c_o + m_o) * np.tanh(merged)
     return h, [h, c, m]
 
 
 def gradient_highway(cell, x, states):
     [z] = states
-    x_p, x_s = terms(cell.from_features, x)
-    z_p, z_s = terms(cell.from_state, z)
+    x_p, x_s = terms(cell, "from_features", x)
+    z_p, z_s = terms(cell, "from_state", z)
     s = sigmoid(x_s + z_s)
     z = s * np.tanh(x_p + z_p) + (1 - s) * z
     return z, [z]
+
+
+def bijective_gru(cell, x, states):
+    [h] = states
+    h, _ = conv_gru(cell.up, x, [h])
+    x, _ = conv_gru(cell.down, h, [x])
+    return x, [h]
+
+
+def rpm(cell, x, states):
+    half = FILTERS // 2
+    seen, changed = x[..., :half], x[..., half:]
+    h, states = st_lstm(cell.memory, seen, states)
+    [g] = terms(cell, "gate", h)
+    g = sigmoid(g)
+    return np.concatenate([(1 - g) * changed + g * h, seen], axis=-1), states
+
+
+def e3d_lstm(cell, x, states):
+    earlier, h, history, m = states
+    x = frames_of(np.concatenate([earlier, x], axis=-1))
+    h, m, *remembered = [frames_of(part) for part in (h, m, *np.split(history, cell.history, -1))]
+    x_r, x_i, x_g, x_i2, x_f2, x_g2, x_o = terms(cell, "from_features", x)
+    h_r, h_i, h_g, h_o = terms(cell, "from_hidden", h)
+    m_i, m_f, m_g = terms(cell, "from_memory", m)
+    old = np.concatenate(remembered, axis=1).reshape(BATCH, -1, FILTERS)
+    recall = sigmoid(x_r + h_r).reshape(BATCH, -1, FILTERS)
+    scores = np.exp(recall @ old.transpose(0, 2, 1))
+    looked_up = (scores / scores.sum(-1, keepdims=True)) @ old
+    c = remembered[-1] + looked_up.reshape(x_r.shape)
+    axes = {"axis": (1, 2, 3, 4), "keepdims": True}
+    c = (c - c.mean(**axes)) / np.sqrt(c.var(**axes) + 1e-5)
+    c = sigmoid(x_i + h_i) * np.tanh(x_g + h_g) + c
+    m = sigmoid(x_f2 + m_f + cell.forget_bias) * m + sigmoid(x_i2 + m_i) * np.tanh(x_g2 + m_g)
+    [c_o], [m_o] = terms(cell, "from_new_cell", c), terms(cell, "from_new_memory", m)
+    [merged] = terms(cell, "merge", np.concatenate([c, m], axis=-1))
+    h = sigmoid(x_o + h_o + c_o + m_o) * np.tanh(merged)
+    history = np.concatenate([*np.split(history, cell.history, -1)[1:], folded(c)], axis=-1)
+    return h[:, -1], [folded(x)[..., FILTERS:], folded(h), history, folded(m)]
+
+
+def frames_of(images):
+    """Clips `(B, 2, h, w, F)` whose frames were folded into the channels."""
+    return np.stack(np.split(images, 2, axis=-1), axis=1)
+
+
+def folded(clips):
+    return np.concatenate([clips[:, 0], clips[:, 1]], axis=-1)
 
 
 ROWS = {
@@ -102,6 +163,9 @@ ROWS = {
     "st_lstm_with_biases": (STLSTMCell, {"use_bias": True, "forget_bias": 0.5}, st_lstm),
     "causal_lstm": (CausalLSTMCell, {}, causal_lstm),
     "causal_lstm_with_biases": (CausalLSTMCell, {"use_bias": True}, causal_lstm),
+    "bijective_gru": (BijectiveGRUCell, {}, bijective_gru),
+    "rpm": (ReversiblePredictiveCell, {}, rpm),
+    "e3d_lstm": (E3DLSTMCell, {"history": 3}, e3d_lstm),
     "gradient_highway": (GradientHighwayCell, {}, gradient_highway),
 }
 
@@ -111,10 +175,10 @@ ROWS = {
 def test_a_step_is_the_equations(randomize, name, kernel_size):
     make, options, transcription = ROWS[name]
     cell = make(FILTERS, kernel_size=kernel_size, **options)
-    cell.build((BATCH, HEIGHT, WIDTH, CHANNELS))
+    cell.build((BATCH, HEIGHT, WIDTH, FILTERS))
     randomize(cell)
-    x = images(CHANNELS, 1)
-    states = [images(FILTERS, 2 + index) for index in range(len(cell.state_size))]
+    x = images(FILTERS, 1)
+    states = [images(size, 2 + index) for index, size in enumerate(cell.state_size)]
     features, new_states = cell(x, states)
     expected, expected_states = transcription(cell, x, states)
     for received, wanted in zip([features, *new_states], [expected, *expected_states], strict=True):

@@ -9,13 +9,13 @@ import keras
 from keras import ops
 
 from iprnn_tf.cells.cell import States, Tensor
-from iprnn_tf.cells.convolutional import ConvolutionalCell
+from iprnn_tf.cells.convolutional import ProjectingCell
 from iprnn_tf.cells.gates import parted, written
 from iprnn_tf.cells.highway import HighwayCells
 
 
 @keras.saving.register_keras_serializable(package="iprnn_tf")
-class CausalLSTMCell(ConvolutionalCell):
+class CausalLSTMCell(ProjectingCell):
     """An LSTM of two memories in a row: what is written to the first decides on the second.
 
         i,  f,  g  = sigmoid, sigmoid, tanh of W1 * [x, h, c]

@@ -9,11 +9,11 @@ import keras
 from keras import ops
 
 from iprnn_tf.cells.cell import States, Tensor
-from iprnn_tf.cells.convolutional import ConvolutionalCell
+from iprnn_tf.cells.convolutional import ProjectingCell
 
 
 @keras.saving.register_keras_serializable(package="iprnn_tf")
-class ConvGRUCell(ConvolutionalCell):
+class ConvGRUCell(ProjectingCell):
     """A GRU whose products of matrices are convolutions.
 
         z  = sigmoid(Wxz * x + Whz * h)

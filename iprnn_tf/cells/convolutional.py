@@ -14,15 +14,7 @@ from iprnn_tf.freezing import freeze_sublayers_of
 
 
 class ConvolutionalCell(Cell):
-    """A memory whose gates are convolutions, and whose first one waits for no state.
-
-    The features of a step are projected, and then meet the states:
-
-        call(features, states) = transition(features, project(features), states)
-
-    so that over a known context the projections of all steps are one convolution. A memory of this
-    kind creates its convolutions by `convolution`, builds them in `build` and defines `transition`,
-    with `project` where that isn't the convolution `from_features`.
+    """A memory whose gates are convolutions, which it creates by `convolution`.
 
     Args:
         filters: F, the channels of the states and of what the cell returns.
@@ -34,8 +26,6 @@ class ConvolutionalCell(Cell):
     Raises:
         ValueError: if `filters` or `kernel_size` isn't a positive integer.
     """
-
-    from_features: keras.layers.Layer
 
     def __init__(
         self,
@@ -71,6 +61,37 @@ class ConvolutionalCell(Cell):
         }
         return NormalizedConvolution(channels, name=name, **{**options, **kwargs})
 
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "filters": self.filters,
+            "kernel_size": self.kernel_size,
+            "use_bias": self.use_bias,
+            "normalization": self.normalization,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        normalization = keras.saving.deserialize_keras_object(config["normalization"])
+        return cls(**{**config, "normalization": normalization})
+
+
+class ProjectingCell(ConvolutionalCell):
+    """A memory whose first convolution waits for no state.
+
+    The features of a step are projected, and then meet the states:
+
+        call(features, states) = transition(features, project(features), states)
+
+    so that over a known context the projections of all steps are one convolution. A memory of this
+    kind defines `transition`, and `project` where that isn't the convolution `from_features`.
+
+    Args:
+        filters: as those of `ConvolutionalCell`, and so are the others.
+    """
+
+    from_features: keras.layers.Layer
+
     def project(self, features: Tensor) -> Tensor:
         """Returns what of the gates depends on the features alone."""
         return self.from_features(features)
@@ -99,47 +120,34 @@ class ConvolutionalCell(Cell):
             trajectory.append((step, states))
         return trajectory
 
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "filters": self.filters,
-            "kernel_size": self.kernel_size,
-            "use_bias": self.use_bias,
-            "normalization": self.normalization,
-        }
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Self:
-        normalization = keras.saving.deserialize_keras_object(config["normalization"])
-        return cls(**{**config, "normalization": normalization})
-
 
 class NormalizedConvolution(keras.layers.Layer):
     """A convolution that keeps the size of the image, and what normalises its outputs.
 
     Args:
         channels: of the outputs.
-        kernel_size: side of the kernel, in pixels.
+        kernel_size: side of the kernel, in pixels; of one over clips depth, height and width.
         use_bias: whether a bias is added.
         normalization: the configuration of a Keras layer, or None.
 
     Call arguments:
-        images: `(B, h, w, C)`.
+        images: `(B, h, w, C)`, or clips `(B, D, h, w, C)`.
 
     Returns:
-        `(B, h, w, channels)`.
+        The same with other channels.
     """
 
     def __init__(
         self,
         channels: int,
-        kernel_size: int,
+        kernel_size: int | tuple[int, int, int],
         use_bias: bool,
         normalization: dict[str, Any] | None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.convolution = keras.layers.Conv2D(
+        kind = keras.layers.Conv3D if isinstance(kernel_size, tuple) else keras.layers.Conv2D
+        self.convolution = kind(
             channels,
             kernel_size,
             padding="same",
@@ -154,7 +162,7 @@ class NormalizedConvolution(keras.layers.Layer):
         freeze_sublayers_of(self)
         self.convolution.build(input_shape)
         if self.normalization is not None and not self.normalization.built:
-            self.normalization.build((None, *input_shape[1:3], self.convolution.filters))
+            self.normalization.build((None, *input_shape[1:-1], self.convolution.filters))
 
     def call(self, images: Tensor) -> Tensor:
         outputs = self.convolution(images)
@@ -167,3 +175,18 @@ def copied(template: dict[str, Any] | None, name: str, dtype: Any) -> keras.laye
         return None
     layer = keras.saving.deserialize_keras_object(template)
     return type(layer).from_config({**layer.get_config(), "name": name, "dtype": dtype})
+
+
+def check_mixed(cell: Cell, input_shape: Sequence[int | None], filters: int) -> None:
+    """Refuses features that a cell couldn't add to its states.
+
+    Raises:
+        ValueError: if they don't have as many channels.
+    """
+    if input_shape[-1] != filters:
+        raise ValueError(
+            f"The features of a {type(cell).__name__} have as many channels as its filters, since "
+            f"the two are mixed. Received: features of shape {tuple(input_shape)} with "
+            f"filters={filters}. Use filters={input_shape[-1]}, or a 1x1 convolution before the "
+            "cell."
+        )

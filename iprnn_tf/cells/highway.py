@@ -9,12 +9,12 @@ import keras
 from keras import ops
 
 from iprnn_tf.cells.cell import Cell, States, Tensor
-from iprnn_tf.cells.convolutional import ConvolutionalCell
+from iprnn_tf.cells.convolutional import ProjectingCell
 from iprnn_tf.cells.zigzag import ZigzagCells
 
 
 @keras.saving.register_keras_serializable(package="iprnn_tf")
-class GradientHighwayCell(ConvolutionalCell):
+class GradientHighwayCell(ProjectingCell):
     """A memory without an inner non-linear path, through which gradients reach far back.
 
         p  = tanh(Wpx * x + Wpz * z)

@@ -9,13 +9,13 @@ import keras
 from keras import ops
 
 from iprnn_tf.cells.cell import States, Tensor
-from iprnn_tf.cells.convolutional import ConvolutionalCell
+from iprnn_tf.cells.convolutional import ProjectingCell
 from iprnn_tf.cells.gates import parted, written
 from iprnn_tf.cells.zigzag import ZigzagCells
 
 
 @keras.saving.register_keras_serializable(package="iprnn_tf")
-class STLSTMCell(ConvolutionalCell):
+class STLSTMCell(ProjectingCell):
     """An LSTM with a second memory, which climbs the stack within a step.
 
         i  = sigmoid(Wxi * x + Whi * h)           i' = sigmoid(Wxi' * x + Wmi' * m)

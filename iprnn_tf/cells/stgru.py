@@ -9,11 +9,11 @@ import keras
 from keras import ops
 
 from iprnn_tf.cells.cell import States, Tensor
-from iprnn_tf.cells.convolutional import ConvolutionalCell, copied
+from iprnn_tf.cells.convolutional import ProjectingCell, check_mixed, copied
 
 
 @keras.saving.register_keras_serializable(package="iprnn_tf")
-class STGRUCell(ConvolutionalCell):
+class STGRUCell(ProjectingCell):
     """A convolutional GRU that carries a spatial state beside the temporal one.
 
     The spatial state S climbs the stack of cells within a time step and holds appearance; the
@@ -88,13 +88,7 @@ class STGRUCell(ConvolutionalCell):
 
     def build(self, input_shape: Sequence[int | None]) -> None:
         super().build(input_shape)
-        if input_shape[-1] != self.filters:
-            raise ValueError(
-                "The spatial state of an STGRU has as many channels as its filters, since the "
-                f"two are mixed. Received: features of shape {tuple(input_shape)} with "
-                f"filters={self.filters}. Use filters={input_shape[-1]}, or a 1x1 convolution "
-                "before the cell."
-            )
+        check_mixed(self, input_shape, self.filters)
         gates = 4 * self.filters
         kernel_shape = (self.kernel_size, self.kernel_size, self.filters, gates)
         self.kernel = self.add_weight(shape=kernel_shape, name="kernel")
