@@ -38,9 +38,7 @@ from trainers.configuration.settings import define_flags
 from trainers.configuration.training_config import TrainingConfig
 from trainers.fitting import on_device
 from trainers.fitting.fine_tuning import start_from
-from trainers.fitting.ingredients import (
-    steps_in,
-)
+from trainers.fitting.ingredients import steps_in
 from trainers.fitting.training import train
 from trainers.measuring.machine import fastest_precision, has_gpu
 from trainers.measuring.training_report import report
