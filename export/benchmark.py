@@ -25,7 +25,6 @@ from absl import flags
 from export.artifacts import measuring
 from export.artifacts.artifact import open_artifact
 from export.artifacts.parity import frame_error, psnr
-from export.artifacts.processes import run_module
 from export.inputs import source
 from export.inputs.source import Source
 from export.onnx import save_onnx
@@ -35,6 +34,7 @@ from iprnn_tf.files import replacing, write_json
 from programs import command_line, commands
 from programs.command_line import Failure
 from programs.console import console
+from programs.processes import run_module
 from programs.provenance import provenance
 from programs.tables import aligned
 

@@ -24,7 +24,6 @@ from absl import flags
 
 from export.artifacts import converter, parity
 from export.artifacts.artifact import open_artifact
-from export.artifacts.processes import run_module
 from export.graphs.signatures import Signatures
 from export.inputs import source
 from export.inputs.source import Source
@@ -33,6 +32,7 @@ from programs import command_line
 from programs.command_line import Failure
 from programs.commands import command
 from programs.console import console
+from programs.processes import run_module
 
 PRECISIONS = {"none": "float32", "float16": "float16", "dynamic": "dynamic", "int8": "int8"}
 

@@ -9,6 +9,7 @@ import export.saved_model
 import export.tflite
 import export.verify
 import trainers.benchmark
+import trainers.compare
 import trainers.evaluate
 import trainers.learning
 import trainers.predict
@@ -28,6 +29,7 @@ PROGRAMS = {
         trainers.benchmark,
         trainers.study,
         trainers.learning,
+        trainers.compare,
         export.saved_model,
         export.tflite,
         export.onnx,

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from iprnn_tf.visualization import error_curve, learning_curve
+from iprnn_tf.visualization import bubble_chart, error_curve, learning_curve
 
 PLOT = np.s_[104:351, 72:617]
 
@@ -67,11 +67,11 @@ def test_any_finite_curve_can_be_drawn(values):
 
 @pytest.mark.parametrize(
     "curves",
-    [{}, {"a": []}, {"a": [1.0, np.nan]}, {"a": [[1.0]]}, {str(i): [1.0] for i in range(8)}],
+    [{}, {"a": []}, {"a": [1.0, np.nan]}, {"a": [[1.0]]}, {str(i): [1.0] for i in range(11)}],
     ids=["none", "empty", "nan", "rank", "too many"],
 )
 def test_curves_that_cannot_be_read_are_refused(curves):
-    with pytest.raises(ValueError, match="Pass 1 to 7 curves"):
+    with pytest.raises(ValueError, match="Pass 1 to 10 curves"):
         error_curve(curves)
 
 
@@ -97,5 +97,24 @@ def test_numbers_below_one_have_marks_of_their_own():
     "curves", [{}, {"a": []}, {"a": [(1, np.nan)]}, {"a": [1, 2]}, {"a": [(1, 2, 3)]}]
 )
 def test_pairs_that_cannot_be_read_are_refused(curves):
-    with pytest.raises(ValueError, match="Pass 1 to 7 curves of pairs"):
+    with pytest.raises(ValueError, match="Pass 1 to 10 curves of pairs"):
         learning_curve(curves)
+
+
+def test_bubbles_lie_where_they_should_and_have_the_area_of_what_they_stand_for():
+    picture = bubble_chart({"small": (1, 25, 1), "large": (2, 100, 4)})
+    blue, vermilion = (
+        np.nonzero((np.abs(picture[PLOT].astype(int) - colour) < 24).all(-1))
+        for colour in (BLUE, VERMILION)
+    )
+    width, height = 616 - 72, 350 - 104
+    np.testing.assert_allclose([x.mean() for x in blue], [0.75 * height, 0.4 * width], atol=2)
+    assert np.ptp(blue[1]) == pytest.approx(22, abs=3)  # Half as wide as the large one.
+    assert vermilion[0].min() == 0
+    assert np.ptp(vermilion[1]) == pytest.approx(22, abs=3)  # Its upper half lies outside.
+
+
+@pytest.mark.parametrize("points", [{}, {"a": (1, 2)}, {"a": (1, 2, np.inf)}])
+def test_bubbles_that_cannot_be_read_are_refused(points):
+    with pytest.raises(ValueError, match="Pass 1 to 10 curves of three numbers"):
+        bubble_chart(points)

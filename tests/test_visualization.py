@@ -7,6 +7,7 @@ from iprnn_tf.visualization import (
     Panel,
     animation,
     comparison,
+    comparison_strip,
     difference_maps,
     filmstrip,
     filmstrips,
@@ -110,6 +111,16 @@ def test_predictions_out_of_range_saturate_and_nan_is_black():
     assert picture[0, -3 * WIDTH - 4] == 0
     assert picture[0, -2 * WIDTH] == 255
     assert picture[0, -1] == 0
+
+
+def test_a_comparison_strip_has_a_row_for_each_model_under_the_truth():
+    futures = {"one": PREDICTIONS, "other": frames(80, 90)}
+    picture = comparison_strip(CONTEXT, TARGETS, futures)
+    assert picture.shape[0] == 2 * STEP + HEIGHT
+    rows = [middles(grey(picture[row * STEP + HEIGHT // 2])) for row in range(3)]
+    assert rows == [[10, 20, 30, 40, 50], [60, 70], [80, 90]]
+    with pytest.raises(ValueError, match="needs predictions by name"):
+        comparison_strip(CONTEXT, TARGETS, {})
 
 
 def test_filmstrips_stack_the_filmstrips_of_a_batch():

@@ -22,19 +22,17 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
-import numpy as np
 from absl import flags
-from keras import ops
 
 from iprnn_tf.data import DRAWN, FOOTAGE
-from iprnn_tf.models import IPRNN
 from programs import command_line
 from programs.commands import command
 from programs.console import console
 from programs.tables import aligned
 from trainers.configuration.recipes import CONFIGS
 from trainers.configuration.training_config import TrainingConfig
-from trainers.fitting.ingredients import Clock, compiled_model, training_batches
+from trainers.fitting.cost import streamed_frame_seconds, training_step_seconds
+from trainers.fitting.ingredients import compiled_model
 from trainers.measuring import data_benchmark
 from trainers.measuring.machine import convolution_rate, matmul_rate, peak_memory
 from trainers.measuring.operations import multiply_adds_per_step, training_operations
@@ -105,12 +103,12 @@ def _speed(config: TrainingConfig, precision: str, steps: int) -> dict[str, str]
     size = model.initial_states(1)[0].shape[1]
     shape = {"size": size, "channels": config.filters, "kernel_size": config.kernel_size}
     before = convolution_rate(precision, config.batch_size, **shape)
-    step = _training_step_seconds(model, config)
+    step = training_step_seconds(model, config)
     after = convolution_rate(precision, config.batch_size, **shape)
     ceiling = statistics.mean([before, after])
     matmul = matmul_rate(precision)
     single = convolution_rate(precision, 1, **shape)
-    frame = _streamed_frame_seconds(model)
+    frame = streamed_frame_seconds(model)
     per_frame = 2 * multiply_adds_per_step(model)
     trained = training_operations(model, config) * config.batch_size / step
     return {
@@ -124,27 +122,6 @@ def _speed(config: TrainingConfig, precision: str, steps: int) -> dict[str, str]
         "ms/streamed frame": f"{1000 * frame:.1f}",
         "its fraction": f"{per_frame / frame / single:.2f}",
     }
-
-
-def _training_step_seconds(model: IPRNN, config: TrainingConfig) -> float:
-    clock = Clock()
-    batch = training_batches(config).take(1).cache().repeat()
-    model.fit(batch, steps_per_epoch=config.steps, verbose=0, shuffle=False, callbacks=[clock])
-    return statistics.median(np.diff(clock.times)[2:])
-
-
-def _streamed_frame_seconds(model: IPRNN, frames: int = 50) -> float:
-    step_model = model.step_model()
-    outputs: list[Any] = [
-        np.zeros((1, *model.image_shape), np.float32),
-        *map(ops.convert_to_numpy, model.initial_states(1)),
-    ]
-    seconds = []
-    for _ in range(frames):
-        begin = time.perf_counter()
-        outputs = step_model.predict_on_batch(outputs)
-        seconds.append(time.perf_counter() - begin)
-    return statistics.median(seconds[5:])
 
 
 def _pipeline_rate(config: TrainingConfig, seconds: float = 5.0) -> float:

@@ -60,7 +60,7 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def _define_flags(values: flags.FlagValues) -> None:
-    flags.DEFINE_list("runs", [], "Run directories, seven at most.", flag_values=values)
+    flags.DEFINE_list("runs", [], "Run directories, ten at most.", flag_values=values)
     flags.DEFINE_list("labels", [], "What to call them.", flag_values=values)
     flags.DEFINE_string("output", "learning.png", "Picture to write.", flag_values=values)
 

@@ -6,18 +6,20 @@ middle grey; where a prediction is NaN it is drawn black.
 """
 
 from iprnn_tf.visualization.animations import Panel, animation, comparison, side_by_side
-from iprnn_tf.visualization.charts import error_curve, learning_curve
+from iprnn_tf.visualization.charts import bubble_chart, error_curve, learning_curve
 from iprnn_tf.visualization.differences import difference_maps
 from iprnn_tf.visualization.layout import DRAWABLE_CHANNELS, Picture
 from iprnn_tf.visualization.picture_files import save_gif, save_mp4, save_png
-from iprnn_tf.visualization.strips import filmstrip, filmstrips
+from iprnn_tf.visualization.strips import comparison_strip, filmstrip, filmstrips
 
 __all__ = [
     "DRAWABLE_CHANNELS",
     "Panel",
     "Picture",
     "animation",
+    "bubble_chart",
     "comparison",
+    "comparison_strip",
     "difference_maps",
     "error_curve",
     "filmstrip",

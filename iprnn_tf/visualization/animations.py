@@ -17,6 +17,7 @@ from iprnn_tf.visualization.layout import (
     WIDE_GAP,
     WIDTH,
     Picture,
+    check_named,
     checked,
     joined,
     observed,
@@ -80,10 +81,7 @@ def comparison(
     Raises:
         ValueError: If the frames don't fit together, there are none, or `scale` is below one.
     """
-    if not predictions:
-        raise ValueError(
-            "A comparison needs predictions by name. Received: none. Pass one model's at least."
-        )
+    check_named(predictions)
     horizons = {name: np.shape(frames)[1:2] for name, frames in predictions.items()}
     if len(set(horizons.values())) > 1:
         raise ValueError(

@@ -11,8 +11,12 @@ from PIL import Image, ImageDraw, ImageFont
 
 from iprnn_tf.visualization.layout import INK, Picture
 
-# Okabe and Ito's palette, which any colour vision tells apart.
-_CURVES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#5a5a5a")
+# Okabe and Ito's palette, which any colour vision tells apart, and three darker ones after it.
+_CURVES = (
+    *("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#5a5a5a"),
+    *("#882255", "#332288", "#117733"),
+)
+_LARGEST_BUBBLE = 22  # Its radius in pixels.
 _GRID = "#e2e2e2"
 Point = tuple[float, float]
 
@@ -28,7 +32,7 @@ def error_curve(
     The vertical axis starts at zero unless the values are far from it.
 
     Args:
-        curves: Values per lead time, from 1, by label: seven curves at most.
+        curves: Values per lead time, from 1, by label: ten curves at most.
         title: What is compared, in Latin letters: the font has no arrows.
         ylabel: The metric, with its unit.
         xlabel: What the values are counted by, where it isn't lead time.
@@ -55,7 +59,7 @@ def learning_curve(
     Both axes start at zero, the vertical one unless the values are far from it.
 
     Args:
-        curves: Pairs of what it took, which isn't negative, and what was reached, by label: seven
+        curves: Pairs of what it took, which isn't negative, and what was reached, by label: ten
             curves at most.
         title: What is compared, in Latin letters.
         ylabel: What was reached, with its unit.
@@ -67,6 +71,34 @@ def learning_curve(
     lines = _arrays(curves, (2,), "pairs of finite numbers")
     marks = _ticks(0.0, max(line[:, 0].max() for line in lines))
     return _Chart(lines, marks, (0.0, marks[-1])).picture(list(curves), title, ylabel, xlabel)
+
+
+def bubble_chart(
+    points: Mapping[str, tuple[float, float, float]],
+    title: str = "",
+    ylabel: str = "",
+    xlabel: str = "",
+) -> Picture:
+    """Draws what was reached over what it costs, one labelled bubble each, in 640x400 pixels.
+
+    Both axes start at zero, the vertical one unless the values are far from it.
+
+    Args:
+        points: Cost, what was reached, and what the area stands for, none of them negative, by
+            label: ten at most.
+        title: What is compared, in Latin letters.
+        ylabel: What was reached, with its unit.
+        xlabel: The cost, with its unit.
+
+    Raises:
+        ValueError: If there are no points or too many, or numbers are missing or not finite.
+    """
+    lines = _arrays({name: [point] for name, point in points.items()}, (3,), "three numbers")
+    marks = _ticks(0.0, 1.1 * max(line[0, 0] for line in lines))
+    chart = _Chart([line[:, :2] for line in lines], marks, (0.0, marks[-1]))
+    largest = max(line[0, 2] for line in lines) or 1.0
+    chart.radii = [_LARGEST_BUBBLE * math.sqrt(line[0, 2] / largest) for line in lines]
+    return chart.picture(list(points), title, ylabel, xlabel)
 
 
 def _arrays(curves: Mapping[str, Any], shape: tuple[int, ...], values: str) -> list[np.ndarray]:
@@ -98,6 +130,7 @@ class _Chart:
         low, high = min(c[:, 1].min() for c in curves), max(c[:, 1].max() for c in curves)
         self.curves, self.marks, self.across = curves, marks, across
         self.ticks = _ticks(0.0 if 0 <= low <= high / 2 else low, high)
+        self.radii = [3.0] * len(curves)  # Of the dots.
         self.image = Image.new("RGB", (3 * 640, 3 * 400), "white")
         self.pen = ImageDraw.Draw(self.image)
 
@@ -106,10 +139,10 @@ class _Chart:
         self.text((24, self.top - 20), ylabel, 12)
         self.draw_legend(labels)
         self.draw_axes(xlabel)
-        for curve, colour in zip(self.curves, _CURVES, strict=False):
+        for curve, colour, radius in zip(self.curves, _CURVES, self.radii, strict=False):
             points = [self.point(x, value) for x, value in curve]
             self.line(points, colour, 2)
-            self.dots(points if len(points) <= 30 else [], colour)
+            self.dots(points if len(points) <= 30 else [], colour, radius)
         return np.asarray(self.image.reduce(3))
 
     def point(self, x: float, value: float) -> Point:
@@ -124,9 +157,9 @@ class _Chart:
     def line(self, points: Sequence[Point], colour: str, width: int) -> None:
         self.pen.line([(3 * x, 3 * y) for x, y in points], colour, 3 * width, joint="curve")
 
-    def dots(self, points: Sequence[Point], colour: str) -> None:
+    def dots(self, points: Sequence[Point], colour: str, radius: float = 3.0) -> None:
         for x, y in points:
-            self.pen.circle((3 * x, 3 * y), 9, colour)
+            self.pen.circle((3 * x, 3 * y), 3 * radius, colour)
 
     def text(self, point: Point, text: str, size: int, anchor: str = "lm") -> None:
         font = ImageFont.load_default(3 * size)

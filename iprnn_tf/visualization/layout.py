@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -45,6 +45,18 @@ def checked(context: Any, targets: Any, predictions: Any, axes: str) -> list[Any
             "cut the targets to the horizon."
         )
     return [frames.get(name) for name in given]
+
+
+def check_named(predictions: Mapping[str, Any]) -> None:
+    """Refuses to compare nothing.
+
+    Raises:
+        ValueError: if there are no predictions.
+    """
+    if not predictions:
+        raise ValueError(
+            "A comparison needs predictions by name. Received: none. Pass one model's at least."
+        )
 
 
 def observed(frames: np.ndarray) -> Picture:

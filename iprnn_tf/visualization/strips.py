@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from iprnn_tf.visualization.layout import (
     WIDE_GAP,
     WIDTH,
     Picture,
+    check_named,
     checked,
     joined,
     observed,
@@ -51,6 +53,28 @@ def filmstrip(context: Any, targets: Any, predictions: Any) -> Picture:
         (_named("prediction", past.shape), future),
         (_named("prediction - truth", past.shape), differences),
     )
+    return joined([joined(row, WIDE_GAP, WIDTH) for row in rows], GAP, HEIGHT)
+
+
+def comparison_strip(context: Any, targets: Any, predictions: Mapping[str, Any]) -> Picture:
+    """Draws one sequence, and under its future that of several models, a row for each.
+
+    Args:
+        context: Observed frames `(T, H, W, C)`.
+        targets: True future frames `(K, H, W, C)`.
+        predictions: Predicted frames `(K, H, W, C)`, by the name that stands to their left.
+
+    Raises:
+        ValueError: If the frames don't fit together, or there are none.
+    """
+    check_named(predictions)
+    rows: list[tuple[Picture, Picture]] = []
+    for name, frames in predictions.items():
+        seen, truth, future = checked(context, targets, frames, axes="THWC")
+        past = _row(observed(seen))
+        if not rows:
+            rows.append((past, _row(observed(truth))))
+        rows.append((_named(name, past.shape), _row(predicted(future))))
     return joined([joined(row, WIDE_GAP, WIDTH) for row in rows], GAP, HEIGHT)
 
 

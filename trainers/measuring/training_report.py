@@ -42,6 +42,27 @@ def report(config: TrainingConfig, run: RunDirectory, training: Training) -> Non
     if not is_installed():
         _conclude_without_test(run)
         return
+    model, evaluation = measured(config, run, training)
+    if training.best_step == 0:
+        console.say("\nNo validation was better than that of the pretrained model, which is kept.")
+    if results.is_beaten(evaluation.rows):
+        console.say(f"\n{results.BEATEN}")
+    if config.dataset in FOOTAGE:
+        say_skipped(PreparedVideo.read(config.data_dir))
+    console.conclude(
+        evaluation,
+        run.path,
+        *(() if config.on_device else [tensorboard(run.path)]),
+        _next_command(config, run, model),
+        export(run.path),
+        contents=_contents(run),
+    )
+
+
+def measured(
+    config: TrainingConfig, run: RunDirectory, training: Training
+) -> tuple[VideoPredictor, results.Evaluation]:
+    """Measures the best checkpoint on the test split, and writes and draws that."""
     model = load_model(run.path)
     frames = config.build_dataset().frames("test")
     whole = int(frames.cardinality())
@@ -66,20 +87,7 @@ def report(config: TrainingConfig, run: RunDirectory, training: Training) -> Non
     evaluation.draw(run.curve_file)
     if model.image_shape[-1] in DRAWABLE_CHANNELS:
         _save_animation(model, config, run)
-    if training.best_step == 0:
-        console.say("\nNo validation was better than that of the pretrained model, which is kept.")
-    if results.is_beaten(evaluation.rows):
-        console.say(f"\n{results.BEATEN}")
-    if config.dataset in FOOTAGE:
-        say_skipped(PreparedVideo.read(config.data_dir))
-    console.conclude(
-        evaluation,
-        run.path,
-        *(() if config.on_device else [tensorboard(run.path)]),
-        _next_command(config, run, model),
-        export(run.path),
-        contents=_contents(run),
-    )
+    return model, evaluation
 
 
 def _conclude_without_test(run: RunDirectory) -> None:

@@ -1,4 +1,4 @@
-"""Running a module of this package in a process of its own."""
+"""Running a module in a process of its own."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def run_module(module: str, *arguments: str) -> None:
     """
     done = subprocess.run(
         [sys.executable, "-m", module, *arguments],
-        cwd=Path(__file__).parents[2],
+        cwd=Path(__file__).parents[1],
         capture_output=True,
         text=True,
         check=False,

@@ -1,0 +1,214 @@
+"""Trains the same net with one memory after another, and sets them side by side.
+
+    python -m trainers.compare --minutes=10                      # every memory, some two hours
+    python -m trainers.compare --memories=stgru,conv_lstm,st_lstm --steps=400
+    python -m trainers.compare --config=paper --notrain          # what a step costs, alone
+
+All have the recipe, data, seed and length of training of the configuration; what a memory costs is
+measured in a process of its own each. Ctrl-C loses a minute at most: the same command goes on.
+The output holds a run directory for each memory, the table as CSV, JSON and Markdown, and
+pictures: errors over training time, lead time and cost, and one sequence as all foretell it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+from absl import flags
+from keras import ops
+
+from iprnn_tf.cells import CELLS
+from iprnn_tf.data import DRAWN
+from iprnn_tf.files import write_json
+from iprnn_tf.models import load_model
+from programs import command_line
+from programs.commands import again, command
+from programs.console import console
+from programs.processes import run_module
+from trainers.configuration.recipes import CONFIGS
+from trainers.configuration.run_directory import RunDirectory
+from trainers.configuration.training_config import TrainingConfig
+from trainers.fitting.curves import read_rows
+from trainers.fitting.ingredients import steps_in
+from trainers.fitting.training import train
+from trainers.measuring.comparison import Comparison, Memory, reported
+from trainers.measuring.machine import fastest_precision
+from trainers.measuring.operations import multiply_adds_per_step
+from trainers.measuring.training_report import examples, measured
+
+COST_BATCH, COST_STEPS = 16, 5  # The paper's batch; its 50 steps are reckoned from a few.
+_OWN = ("cell", "steps", "steps_per_epoch")  # What differs between the runs of a comparison.
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Compares as the arguments say."""
+    values = command_line.parse(__doc__ or "", _define_flags, arguments)
+    names = _memories(values.memories)
+    if values.steps and values.minutes:
+        raise ValueError(
+            "--steps and --minutes both fix the length of a training. Received: "
+            f"--steps={values.steps} --minutes={values.minutes:g}. Give one of them."
+        )
+    output = Path(values.output)
+    command_line.check_folder(output)
+    base = _base(values, output)
+    with command_line.when_interrupted(f"Go on with: {again('trainers.compare', values)}"):
+        memories = [_memory(name, base, output, values) for name in names]
+    comparison = Comparison(_common(base), memories, _shown(base))
+    comparison.write(output)
+    console.conclude(
+        comparison,
+        output,
+        command("trainers.evaluate", model=output / names[0])
+        if values.train
+        else command("trainers.compare", memories=",".join(names), minutes=10),
+        contents="a table and pictures, and a run of each memory",
+    )
+
+
+def _define_flags(values: flags.FlagValues) -> None:
+    drawn = [name for name, config in CONFIGS.items() if config.dataset in DRAWN]
+    flags.DEFINE_list(
+        "memories", ["all"], f"Which: all, or {', '.join(CELLS)}.", flag_values=values
+    )
+    flags.DEFINE_enum("config", "small", drawn, "Recipe and size.", flag_values=values)
+    flags.DEFINE_integer(
+        "filters", None, "Width, if not the configuration's.", 1, flag_values=values
+    )
+    flags.DEFINE_float(
+        "minutes", None, "Of training for each memory.", 0.01, 1e6, flag_values=values
+    )
+    flags.DEFINE_integer("steps", None, "Of training for each memory.", 1, flag_values=values)
+    flags.DEFINE_integer("seed", 0, "Of weights and data.", 0, flag_values=values)
+    flags.DEFINE_bool("train", True, "Train, beside what costs are measured.", flag_values=values)
+    flags.DEFINE_bool("costs", True, "Measure what a step costs.", flag_values=values)
+    flags.DEFINE_string("output", "runs/memories", "Folder to write.", flag_values=values)
+
+
+def _memories(names: list[str]) -> list[str]:
+    if names == ["all"]:
+        return list(CELLS)
+    unknown = [name for name in names if name not in CELLS]
+    if unknown or not names:
+        raise ValueError(
+            f"--memories are all, or among {', '.join(CELLS)}. Received: {', '.join(names)}."
+        )
+    return list(dict.fromkeys(names))
+
+
+def _base(values: flags.FlagValues, output: Path) -> TrainingConfig:
+    """What all runs have in common: as the first of them was begun, if there is one."""
+    config = dataclasses.replace(CONFIGS[values.config], seed=values.seed)
+    if values.filters:
+        width: dict[str, Any] = {"filters": values.filters, "encoder_filters": None}
+        config = dataclasses.replace(config, **width)
+    begun = [run for run in map(RunDirectory, sorted(output.glob("*"))) if run.config_file.exists()]
+    if begun:
+        config = dataclasses.replace(config, mixed_precision=begun[0].read_config().mixed_precision)
+    elif config.mixed_precision == "auto":
+        config = dataclasses.replace(config, mixed_precision=fastest_precision())
+    for run in begun:
+        if _common(run.read_config()) != _common(config):
+            raise ValueError(
+                "A comparison goes on with the settings it began with. Received: "
+                f"{run.path}, which was trained otherwise. Choose another --output."
+            )
+    return config
+
+
+def _common(config: TrainingConfig) -> dict[str, Any]:
+    settings = dataclasses.asdict(config)
+    return {name: value for name, value in settings.items() if name not in _OWN}
+
+
+def _memory(name: str, base: TrainingConfig, output: Path, values: flags.FlagValues) -> Memory:
+    """Measures one memory, and trains it where that is wanted; what is there isn't done again."""
+    console.say(f"\n{name}")
+    config = dataclasses.replace(base, cell=name)
+    model = config.build_model()
+    row: dict[str, Any] = {
+        "memory": name,
+        "weights": model.count_params(),
+        "gflop_per_frame": 2 * multiply_adds_per_step(model) / 1e9,
+        **reported(name),
+    }
+    memory = Memory(name, row)
+    if values.costs:
+        row |= _costs(config, output / f"{name}.cost.json")
+    if values.train:
+        _train(memory, config, RunDirectory(output / name), values)
+    return memory
+
+
+def _costs(config: TrainingConfig, path: Path) -> dict[str, float]:
+    """Times a batch of 16 and weighs one of a single sequence, each in a process of its own."""
+    if not path.exists():
+        console.say(f"Measuring what {config.cell} costs ...")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        timed, weighed = _measured(config, COST_BATCH, COST_STEPS), _measured(config, 1, 1)
+        write_json(path, {"batch_of_16": timed, "single": weighed})
+    costs = json.loads(path.read_text())
+    return {
+        "frame_ms": 1e3 * costs["batch_of_16"]["frame_seconds"],
+        "fifty_steps_seconds": 50 * costs["batch_of_16"]["step_seconds"],
+        "peak_megabytes": costs["single"]["peak_bytes"] / 1e6,
+    }
+
+
+def _measured(config: TrainingConfig, batch_size: int, steps: int) -> dict[str, float]:
+    alone: dict[str, Any] = {"short_horizon": 0, "short_batch_size": 0, "batch_size": batch_size}
+    settings = dataclasses.asdict(dataclasses.replace(config, **alone))
+    with tempfile.TemporaryDirectory() as folder:
+        asked, told = Path(folder) / "asked.json", Path(folder) / "measured.json"
+        write_json(asked, {"config": settings, "steps": steps})
+        run_module("trainers.fitting.cost", str(asked), str(told))
+        costs: dict[str, float] = json.loads(told.read_text())
+    return costs
+
+
+def _train(
+    memory: Memory, config: TrainingConfig, run: RunDirectory, values: flags.FlagValues
+) -> None:
+    keras.utils.clear_session()
+    if run.config_file.exists():
+        config = run.read_config()
+    else:
+        steps = steps_in(config, 60 * values.minutes) if values.minutes else values.steps
+        config = dataclasses.replace(config, steps=steps or config.steps).in_whole_epochs()
+        run.path.mkdir(parents=True, exist_ok=True)
+        run.create(config)
+    if not run.metrics_file.exists():
+        measured(config, run, train(config, run))
+    found = json.loads(run.metrics_file.read_text())
+    own = next(iter(found["results"].values()))
+    memory.row |= {
+        "minutes": found["training"]["seconds"] / 60,
+        "steps": found["training"]["steps"],
+        "mse": own["mse"]["mean"],
+        "ssim": own["ssim_skimage"]["mean"],
+        "psnr": own["psnr"]["mean"],
+    }
+    memory.errors = own["mse"]["per_lead_time"]
+    memory.validations = [
+        (float(row["seconds"]) / 60, float(row["val_mse"]))
+        for row in read_rows(run.learning_file)
+        if row["val_mse"]
+    ]
+    context, _ = examples(config, "test", 1)
+    model = load_model(run.path)
+    memory.predictions = ops.convert_to_numpy(model.rollout(context, config.horizon))[0]
+
+
+def _shown(config: TrainingConfig) -> Any:
+    context, targets = examples(config, "test", 1)
+    return context[0], targets[0]
+
+
+if __name__ == "__main__":
+    command_line.run(main)
