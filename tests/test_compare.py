@@ -84,6 +84,13 @@ def test_costs_alone_train_nothing(trained, tmp_path, monkeypatch):
     assert all(f"| {name} |" in table for name in CELLS)
     assert not (tmp_path / "out" / "learning.png").exists()
 
+    asked.clear()
+    flags = ["--notrain", "--memories=stgru,rpm", f"--output={tmp_path / 'out'}"]
+    compare.main(flags)
+    assert asked == []  # All is measured.
+    compare.main([*flags, "--filters=6"])
+    assert [config.filters for config, _ in asked] == [6] * 4
+
 
 def test_what_a_memory_costs_is_measured_in_a_process_of_its_own():
     costs = compare._measured(CONFIGS["small"], 2, 1)

@@ -10,6 +10,7 @@ import tensorflow as tf
 from keras import ops
 
 from iprnn_tf import IPRNN, BlackFrames, CopyLastFrame, STGRUCell, VideoPredictor, rollout
+from iprnn_tf.cells import CausalLSTMCell, E3DLSTMCell
 
 BATCH, TIME, HORIZON = 2, 3, 4
 OPEN_SIZE = (11, 7)  # Where a model leaves height and width open.
@@ -26,6 +27,10 @@ MODELS = {
     "iprnn_padded": lambda: iprnn((11, 7, 3), encoder_filters=[2, 3]),
     "iprnn_of_any_size": lambda: iprnn((None, None, 1), num_downsamplings=3),
     "iprnn_at_full_resolution": lambda: iprnn((6, 5, 1), num_downsamplings=0),
+    "iprnn_with_a_highway": lambda: iprnn((12, 8, 1), cell=CausalLSTMCell(4, kernel_size=3)),
+    "iprnn_with_an_eidetic_memory": lambda: iprnn(
+        (None, None, 1), cell=E3DLSTMCell(4, kernel_size=3, history=2)
+    ),
     "copy_last_frame": lambda: CopyLastFrame((12, 8, 1), horizon=HORIZON),
     "black_frames": lambda: BlackFrames((None, None, 3), horizon=HORIZON),
 }

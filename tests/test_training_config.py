@@ -130,6 +130,8 @@ def test_a_run_may_begin_with_a_short_horizon():
     assert whole == config
     assert TrainingConfig(steps=100).stages() == [(TrainingConfig(steps=100), 2)]
     assert short.batch_size == config.batch_size
+    [(_, stop), _] = dataclasses.replace(config, short_steps=20).stages()
+    assert stop == 2
     growing = dataclasses.replace(config, batch_size=8, short_batch_size=4)
     assert [stage.batch_size for stage, _ in growing.stages()] == [4, 8]
     seen = [growing.sequences(steps) for steps in (0, 39, 40, 41, 100, 101)]

@@ -148,15 +148,20 @@ def _memory(name: str, base: TrainingConfig, output: Path, values: flags.FlagVal
 
 def _costs(config: TrainingConfig, path: Path) -> dict[str, float]:
     """Times a batch of 16 and weighs one of a single sequence, each in a process of its own."""
-    if not path.exists():
+    settings = _common(config)
+    costs = json.loads(path.read_text()) if path.exists() else {}
+    if costs.get("settings") != settings:
         console.say(f"Measuring what {config.cell} costs ...")
+        costs = {
+            "settings": settings,
+            "batch": _measured(config, COST_BATCH, COST_STEPS),
+            "single": _measured(config, 1, 1),
+        }
         path.parent.mkdir(parents=True, exist_ok=True)
-        timed, weighed = _measured(config, COST_BATCH, COST_STEPS), _measured(config, 1, 1)
-        write_json(path, {"batch_of_16": timed, "single": weighed})
-    costs = json.loads(path.read_text())
+        write_json(path, costs)
     return {
-        "frame_ms": 1e3 * costs["batch_of_16"]["frame_seconds"],
-        "fifty_steps_seconds": 50 * costs["batch_of_16"]["step_seconds"],
+        "frame_ms": 1e3 * costs["batch"]["frame_seconds"],
+        "fifty_steps_seconds": 50 * costs["batch"]["step_seconds"],
         "peak_megabytes": costs["single"]["peak_bytes"] / 1e6,
     }
 

@@ -143,7 +143,8 @@ class TrainingConfig(RunSettings, LearningSettings, ModelSettings, SequenceSetti
 
         Where the run begins with a short horizon these are two stages, else one.
         """
-        last = min(round(self.short_span * self.epochs), self.epochs - 1)
+        short_steps = min(self.short_span * self.steps, self.short_steps)
+        last = min(round(short_steps / self.steps_per_epoch), self.epochs - 1)
         if not self.short_horizon or last == 0:
             return [(self, self.epochs)]
         short = dataclasses.replace(

@@ -141,6 +141,13 @@ class LearningSettings:
     short_span: float = setting(
         0.6, "How large that part is, if there is one.", minimum=0.0, maximum=0.99
     )
+    short_steps: int = setting(
+        1000,
+        "Its steps at most, since what comes next is soon learned; by the clock, their part of "
+        "--steps is a part of the time.",
+        minimum=1,
+        maximum=10**9,
+    )
     short_batch_size: int = setting(
         0, "Sequences in a step of that part; 0 for --batch_size.", minimum=0, maximum=65536
     )
