@@ -110,8 +110,8 @@ def test_bubbles_lie_where_they_should_and_have_the_area_of_what_they_stand_for(
     width, height = 616 - 72, 350 - 104
     np.testing.assert_allclose([x.mean() for x in blue], [0.75 * height, 0.4 * width], atol=2)
     assert np.ptp(blue[1]) == pytest.approx(22, abs=3)  # Half as wide as the large one.
-    assert vermilion[0].min() == 0
-    assert np.ptp(vermilion[1]) == pytest.approx(22, abs=3)  # Its upper half lies outside.
+    assert vermilion[0].min() == 0  # Its upper half lies outside.
+    assert np.ptp(vermilion[1]) == pytest.approx(44, abs=3)
 
 
 @pytest.mark.parametrize("points", [{}, {"a": (1, 2)}, {"a": (1, 2, np.inf)}])

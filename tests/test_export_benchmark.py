@@ -172,7 +172,7 @@ def test_a_form_that_can_not_be_measured_is_left_out_and_said(monkeypatch, capsy
 
 def test_an_artefact_that_is_none_is_a_failure(tmp_path):
     (tmp_path / "x.tflite").write_bytes(b"damaged")
-    with pytest.raises(Failure, match=r"export\.measuring ended with exit status 1"):
+    with pytest.raises(Failure, match=r"export\.artifacts\.measuring ended with exit status 1"):
         benchmark._measured(tmp_path / "x.tflite", contexts(1))
 
 
