@@ -363,6 +363,11 @@ def test_cells_that_hand_on_other_things_make_no_stack():
         stack_of([STLSTMCell(3), STGRUCell(4)])
 
 
+def test_a_highway_is_as_wide_as_a_cell_that_tells():
+    with pytest.raises(ValueError, match="as wide as the bottom cell"):
+        HighwayCells([Average(), Average()])
+
+
 def test_memories_that_climb_have_one_size():
     with pytest.raises(ValueError, match=r"whose last states have 3, 4\. Give all cells the"):
         ZigzagCells([STLSTMCell(3), STLSTMCell(4)])

@@ -45,6 +45,7 @@ def _trained(monkeypatch):
     return names
 
 
+@pytest.mark.slow
 def test_memories_are_trained_alike_and_set_side_by_side(trained, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(compare, "_measured", lambda config, *_: COSTS)
     flags = ["--memories=stgru,st_lstm", "--steps=2", f"--output={tmp_path / 'out'}"]
@@ -71,6 +72,8 @@ def test_memories_are_trained_alike_and_set_side_by_side(trained, tmp_path, monk
     assert trained == ["stgru", "st_lstm"]
     with pytest.raises(ValueError, match="goes on with the settings it began with"):
         compare.main([*flags, "--seed=1"])
+    with pytest.raises(ValueError, match="length of training it began with"):
+        compare.main([*flags, "--steps=3"])
 
 
 def test_costs_alone_train_nothing(trained, tmp_path, monkeypatch):
@@ -92,6 +95,7 @@ def test_costs_alone_train_nothing(trained, tmp_path, monkeypatch):
     assert [config.filters for config, _ in asked] == [6] * 4
 
 
+@pytest.mark.slow
 def test_what_a_memory_costs_is_measured_in_a_process_of_its_own():
     costs = compare._measured(CONFIGS["small"], 2, 1)
     assert set(costs) == set(COSTS)
@@ -112,6 +116,7 @@ def test_every_system_of_the_papers_table_is_compared_by_its_memory():
 
 def test_ratios_are_to_the_first_and_what_was_not_measured_is_left_blank():
     first = Memory("a", {"memory": "a", "weights": 200, "frame_ms": 2.0})
+    first.row["peak_megabytes"] = 0.0  # Where none is told.
     second = Memory("b", {"memory": "b", "weights": 100, "frame_ms": 5.0, "mse": 80.25})
     table = Comparison({}, [first, second])
     assert table.ratios() == [
@@ -119,7 +124,7 @@ def test_ratios_are_to_the_first_and_what_was_not_measured_is_left_blank():
         ["a", "1.00", "1.00"],
         ["b", "0.50", "2.50"],
     ]
-    assert table.cells()[1:] == [["a", "200", "2.0", ""], ["b", "100", "5.0", "80.2"]]
+    assert table.cells()[1:] == [["a", "200", "2.0", "0", ""], ["b", "100", "5.0", "", "80.2"]]
 
 
 def test_a_table_without_pictures_draws_none(tmp_path):
@@ -142,11 +147,40 @@ def test_every_memory_that_was_trained_has_a_row_of_frames(tmp_path, monkeypatch
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
+        (["--memories=stgru,rpm", "--filters=5"], "halves the channels"),
         (["--memories=stgru,unheard"], "--memories are all, or among"),
-        (["--minutes=1", "--steps=4"], "both fix the length"),
+        (["--max_minutes=1", "--steps=4"], "both fix the length"),
     ],
 )
 def test_what_cannot_be_compared_is_refused(tmp_path, flags, message):
     with pytest.raises(ValueError, match=message):
         compare.main([*flags, f"--output={tmp_path / 'out'}"])
     assert not (tmp_path / "out").exists()
+
+
+def test_a_memory_that_diverges_has_no_errors_and_spares_the_others(tmp_path, monkeypatch):
+    def train(memory, *_):
+        if memory.name == "stgru":
+            raise FloatingPointError("The loss is no finite number any more.")
+        memory.row["mse"] = 90.0
+
+    monkeypatch.setattr(compare, "_train", train)
+    flags = ["--memories=stgru,conv_gru", "--steps=2", "--nocosts"]
+    compare.main([*flags, f"--output={tmp_path / 'out'}"])
+    rows = json.loads((tmp_path / "out" / "comparison.json").read_text())["rows"]
+    assert ["mse" in row for row in rows] == [False, True]
+
+
+def test_what_was_measured_before_an_interruption_is_written(tmp_path, monkeypatch):
+    def train(memory, *_):
+        if memory.name == "conv_gru":
+            raise KeyboardInterrupt
+        memory.row["mse"] = 90.0
+
+    monkeypatch.setattr(compare, "_train", train)
+    flags = ["--memories=stgru,conv_gru", "--steps=2", "--nocosts"]
+    with pytest.raises(
+        KeyboardInterrupt, match=r"Go on with: .*trainers\.compare --memories=stgru"
+    ):
+        compare.main([*flags, f"--output={tmp_path / 'out'}"])
+    assert "90.0" in (tmp_path / "out" / "comparison.md").read_text()

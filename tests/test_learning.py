@@ -75,6 +75,7 @@ def test_the_end_tells_what_each_took_and_where_the_best_is(make_run, tmp_path, 
         (["1,50,9,90,"], {}, "has been validated.*Let the run go on, by --resume"),
         (["1,50,9,90,150"], {"minutes": 5.0}, "went by the clock for 5 minutes"),
         (["1,50,9,90,150"], {"horizon": 5}, "--horizon of 10 and 5. Draw these runs apart"),
+        (["1,50,9,90,150"], {"validation_sequences": 9}, "--validation_sequences of 200 and 9"),
         (["1,50,9,90,150"], {"protocol": "svg"}, "--protocol of canonical and svg"),
     ],
 )

@@ -1,5 +1,6 @@
 """The memories of other systems against their papers' equations, transcribed in NumPy."""
 
+import keras
 import numpy as np
 import pytest
 from keras import ops
@@ -17,6 +18,7 @@ from iprnn_tf.cells import (
 )
 
 BATCH, HEIGHT, WIDTH, FILTERS = 2, 6, 5, 4
+NORMALIZATION = keras.layers.GroupNormalization(groups=1, epsilon=1e-5)
 
 
 def images(channels, seed):
@@ -30,6 +32,11 @@ def terms(cell, name, image):
     kernel = layer.kernel.numpy().astype("float64")
     result = (convolve_clips if kernel.ndim == 5 else convolve)(image, kernel)
     result += 0.0 if layer.bias is None else layer.bias.numpy()
+    normalization = getattr(cell, name).normalization
+    if normalization is not None:
+        gamma, beta = normalization.get_weights()
+        axes = {"axis": tuple(range(1, result.ndim)), "keepdims": True}
+        result = (result - result.mean(**axes)) / np.sqrt(result.var(**axes) + 1e-5) * gamma + beta
     return np.split(result, max(1, kernel.shape[-1] // cell.filters), axis=-1)
 
 
@@ -125,7 +132,7 @@ def rpm(cell, x, states):
 
 def e3d_lstm(cell, x, states):
     earlier, h, history, m = states
-    x = frames_of(np.concatenate([earlier, x], axis=-1))
+    x = frames_of(np.concatenate([x, earlier], axis=-1))
     h, m, *remembered = [frames_of(part) for part in (h, m, *np.split(history, cell.history, -1))]
     x_r, x_i, x_g, x_i2, x_f2, x_g2, x_o = terms(cell, "from_features", x)
     h_r, h_i, h_g, h_o = terms(cell, "from_hidden", h)
@@ -143,7 +150,7 @@ def e3d_lstm(cell, x, states):
     [merged] = terms(cell, "merge", np.concatenate([c, m], axis=-1))
     h = sigmoid(x_o + h_o + c_o + m_o) * np.tanh(merged)
     history = np.concatenate([*np.split(history, cell.history, -1)[1:], folded(c)], axis=-1)
-    return h[:, -1], [folded(x)[..., FILTERS:], folded(h), history, folded(m)]
+    return h[:, 0], [folded(x)[..., :FILTERS], folded(h), history, folded(m)]
 
 
 def frames_of(images):
@@ -161,6 +168,8 @@ ROWS = {
     "conv_gru": (ConvGRUCell, {}, conv_gru),
     "st_lstm": (STLSTMCell, {}, st_lstm),
     "st_lstm_with_biases": (STLSTMCell, {"use_bias": True, "forget_bias": 0.5}, st_lstm),
+    "st_lstm_normalized": (STLSTMCell, {"normalization": NORMALIZATION}, st_lstm),
+    "e3d_lstm_normalized": (E3DLSTMCell, {"normalization": NORMALIZATION}, e3d_lstm),
     "causal_lstm": (CausalLSTMCell, {}, causal_lstm),
     "causal_lstm_with_biases": (CausalLSTMCell, {"use_bias": True}, causal_lstm),
     "bijective_gru": (BijectiveGRUCell, {}, bijective_gru),
@@ -183,3 +192,19 @@ def test_a_step_is_the_equations(randomize, name, kernel_size):
     expected, expected_states = transcription(cell, x, states)
     for received, wanted in zip([features, *new_states], [expected, *expected_states], strict=True):
         np.testing.assert_allclose(ops.convert_to_numpy(received), wanted, atol=1e-5)
+
+
+def test_a_clip_sees_the_features_of_the_step_before(randomize):
+    cell = randomize(built(E3DLSTMCell(FILTERS, kernel_size=3)))
+    first, *others = [
+        np.zeros_like(s) for s in map(ops.convert_to_numpy, cell.get_initial_state(2))
+    ]
+    x = images(FILTERS, 1)
+    without, _ = cell(x, [first, *others])
+    following, _ = cell(x, [images(FILTERS, 2), *others])
+    assert np.abs(ops.convert_to_numpy(without - following)).max() > 0.01
+
+
+def built(cell):
+    cell.build((BATCH, HEIGHT, WIDTH, FILTERS))
+    return cell

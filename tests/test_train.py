@@ -21,7 +21,8 @@ from iprnn_tf.data import DATASETS
 from iprnn_tf.models import load_model
 from programs.commands import command, tensorboard
 from trainers import train
-from trainers.fitting import callbacks
+from trainers.configuration.training_config import TrainingConfig
+from trainers.fitting import callbacks, ingredients
 
 ROOT = Path(__file__).parent.parent
 
@@ -397,3 +398,13 @@ def test_a_users_mistake_is_one_line_and_exit_status_2():
         "error: --filters: From 1 to 4096. Received: 0. Give such a value, or leave the flag out."
     ]
     assert "Traceback" not in output
+
+
+@pytest.mark.parametrize(("seconds", "short"), [(100.0, 0.6), (4000.0, 3000 / 10_000)])
+def test_the_steps_that_fit_know_how_long_each_stage_is(monkeypatch, seconds, short):
+    monkeypatch.setattr(
+        ingredients, "_timed", lambda stage: (0.0, 0.1 if stage.horizon == 2 else 0.5)
+    )
+    config = TrainingConfig(short_horizon=2, steps_per_epoch=10, validation_every=10**6)
+    count = ingredients.steps_in(config, seconds)
+    assert count * (0.1 * short + 0.5 * (1 - short)) == pytest.approx(seconds, rel=0.06)

@@ -1,11 +1,11 @@
 """Trains the same net with one memory after another, and sets them side by side.
 
-    python -m trainers.compare --minutes=10                      # every memory, some two hours
+    python -m trainers.compare --max_minutes=10                      # every memory, some two hours
     python -m trainers.compare --memories=stgru,conv_lstm,st_lstm --steps=400
     python -m trainers.compare --config=paper --notrain          # what a step costs, alone
 
 All have the recipe, data, seed and length of training of the configuration; what a memory costs is
-measured in a process of its own each. Ctrl-C loses a minute at most: the same command goes on.
+measured in a process of its own each. Ctrl-C loses the epoch it is in: the same command goes on.
 The output holds a run directory for each memory, the table as CSV, JSON and Markdown, and
 pictures: errors over training time, lead time and cost, and one sequence as all foretell it.
 """
@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -31,6 +32,7 @@ from programs import command_line
 from programs.commands import again, command
 from programs.console import console
 from programs.processes import run_module
+from programs.provenance import provenance
 from trainers.configuration.recipes import CONFIGS
 from trainers.configuration.run_directory import RunDirectory
 from trainers.configuration.training_config import TrainingConfig
@@ -43,31 +45,44 @@ from trainers.measuring.operations import multiply_adds_per_step
 from trainers.measuring.training_report import examples, measured
 
 COST_BATCH, COST_STEPS = 16, 5  # The paper's batch; its 50 steps are reckoned from a few.
-_OWN = ("cell", "steps", "steps_per_epoch")  # What differs between the runs of a comparison.
+_OWN = (
+    "cell",
+    "steps",
+    "steps_per_epoch",
+    "steps_per_execution",
+)  # What differs between the runs of a comparison.
+
+# The processes that measure costs begin beside this one, which would take all memory.
+_SHARING_A_GPU = {"TF_FORCE_GPU_ALLOW_GROWTH": "true", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
 
 
 def main(arguments: Sequence[str]) -> None:
     """Compares as the arguments say."""
     values = command_line.parse(__doc__ or "", _define_flags, arguments)
     names = _memories(values.memories)
-    if values.steps and values.minutes:
+    if values.steps and values.max_minutes:
         raise ValueError(
-            "--steps and --minutes both fix the length of a training. Received: "
-            f"--steps={values.steps} --minutes={values.minutes:g}. Give one of them."
+            "--steps and --max_minutes both fix the length of a training. Received: "
+            f"--steps={values.steps} --max_minutes={values.max_minutes:g}. Give one of them."
         )
     output = Path(values.output)
     command_line.check_folder(output)
+    for variable, value in _SHARING_A_GPU.items():
+        os.environ.setdefault(variable, value)
     base = _base(values, output)
-    with command_line.when_interrupted(f"Go on with: {again('trainers.compare', values)}"):
-        memories = [_memory(name, base, output, values) for name in names]
+    memories = [_described(dataclasses.replace(base, cell=name)) for name in names]
+    _check_length(output, values)
     comparison = Comparison(_common(base), memories, _shown(base))
-    comparison.write(output)
+    with command_line.when_interrupted(f"Go on with: {again('trainers.compare', values)}"):
+        for memory in memories:
+            _measure(memory, dataclasses.replace(base, cell=memory.name), output, values)
+            comparison.write(output)  # So that what comes later can't lose it.
     console.conclude(
         comparison,
         output,
         command("trainers.evaluate", model=output / names[0])
         if values.train
-        else command("trainers.compare", memories=",".join(names), minutes=10),
+        else command("trainers.compare", memories=",".join(names), max_minutes=10),
         contents="a table and pictures, and a run of each memory",
     )
 
@@ -82,7 +97,7 @@ def _define_flags(values: flags.FlagValues) -> None:
         "filters", None, "Width, if not the configuration's.", 1, flag_values=values
     )
     flags.DEFINE_float(
-        "minutes", None, "Of training for each memory.", 0.01, 1e6, flag_values=values
+        "max_minutes", None, "Of training for each memory.", 0.01, 1e6, flag_values=values
     )
     flags.DEFINE_integer("steps", None, "Of training for each memory.", 1, flag_values=values)
     flags.DEFINE_integer("seed", 0, "Of weights and data.", 0, flag_values=values)
@@ -127,28 +142,56 @@ def _common(config: TrainingConfig) -> dict[str, Any]:
     return {name: value for name, value in settings.items() if name not in _OWN}
 
 
-def _memory(name: str, base: TrainingConfig, output: Path, values: flags.FlagValues) -> Memory:
-    """Measures one memory, and trains it where that is wanted; what is there isn't done again."""
-    console.say(f"\n{name}")
-    config = dataclasses.replace(base, cell=name)
+def _check_length(output: Path, values: flags.FlagValues) -> None:
+    """Refuses to set trainings of several lengths side by side."""
+    if not values.train:
+        return
+    path, asked = output / "length.json", {"steps": values.steps, "minutes": values.max_minutes}
+    begun = json.loads(path.read_text()) if path.exists() else asked
+    if begun != asked:
+        told = ", ".join(f"{name}: {value}" for name, value in begun.items())
+        raise ValueError(
+            "A comparison goes on with the length of training it began with. Received: "
+            f"--steps={values.steps} --max_minutes={values.max_minutes}, and {path} has {told}. "
+            "Choose another --output."
+        )
+    output.mkdir(parents=True, exist_ok=True)
+    write_json(path, asked)
+
+
+def _described(config: TrainingConfig) -> Memory:
+    """What a memory is, before anything is measured; a size that it can't have is refused."""
     model = config.build_model()
-    row: dict[str, Any] = {
-        "memory": name,
-        "weights": model.count_params(),
-        "gflop_per_frame": 2 * multiply_adds_per_step(model) / 1e9,
-        **reported(name),
-    }
-    memory = Memory(name, row)
+    return Memory(
+        config.cell,
+        {
+            "memory": config.cell,
+            "weights": model.count_params(),
+            "gflop_per_frame": 2 * multiply_adds_per_step(model) / 1e9,
+            **reported(config.cell),
+        },
+    )
+
+
+def _measure(
+    memory: Memory, config: TrainingConfig, output: Path, values: flags.FlagValues
+) -> None:
+    """Measures one memory, and trains it where that is wanted; what is there isn't done again."""
+    console.say(f"\n{memory.name}")
     if values.costs:
-        row |= _costs(config, output / f"{name}.cost.json")
-    if values.train:
-        _train(memory, config, RunDirectory(output / name), values)
-    return memory
+        memory.row |= _costs(config, output / f"{memory.name}.cost.json")
+    if not values.train:
+        return
+    try:
+        _train(memory, config, RunDirectory(output / memory.name), values)
+    except FloatingPointError as error:
+        console.say(f"{memory.name} has no errors in the table: {error}")
 
 
 def _costs(config: TrainingConfig, path: Path) -> dict[str, float]:
     """Times a batch of 16 and weighs one of a single sequence, each in a process of its own."""
-    settings = _common(config)
+    made = provenance()
+    settings = {**_common(config), "backend": made["backend"], "machine": made["machine"]}
     costs = json.loads(path.read_text()) if path.exists() else {}
     if costs.get("settings") != settings:
         console.say(f"Measuring what {config.cell} costs ...")
@@ -184,7 +227,7 @@ def _train(
     if run.config_file.exists():
         config = run.read_config()
     else:
-        steps = steps_in(config, 60 * values.minutes) if values.minutes else values.steps
+        steps = steps_in(config, 60 * values.max_minutes) if values.max_minutes else values.steps
         config = dataclasses.replace(config, steps=steps or config.steps).in_whole_epochs()
         run.path.mkdir(parents=True, exist_ok=True)
         run.create(config)

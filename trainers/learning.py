@@ -14,18 +14,21 @@ from pathlib import Path
 
 from absl import flags
 
-from iprnn_tf.visualization import learning_curve, save_png
+from iprnn_tf.visualization import MOST_CURVES, learning_curve, save_png
 from programs import command_line
 from programs.commands import command
 from programs.console import console
 from programs.tables import aligned
 from trainers.configuration.run_directory import RunDirectory
-from trainers.configuration.training_config import TrainingConfig
+from trainers.configuration.training_config import DATA_SETTINGS, TrainingConfig
 from trainers.fitting.curves import Row, read_rows
 from trainers.measuring.operations import operations_of_steps
 
 # By what validation errors differ, whatever was learned.
-_COMPARED = ("dataset", "protocol", "num_digits", "context_frames", "horizon", "data_dir")
+_COMPARED = (
+    *(name for name in DATA_SETTINGS if name not in ("data_dir", "source_dir")),
+    *("horizon", "validation_sequences", "on_device"),
+)
 Curve = list[tuple[float, float]]
 
 
@@ -34,9 +37,9 @@ def main(arguments: Sequence[str]) -> None:
     values = command_line.parse(__doc__ or "", _define_flags, arguments)
     runs = [RunDirectory(Path(run)) for run in values.runs]
     labels = values.labels or [run.path.resolve().name for run in runs]
-    if not runs or len(set(labels)) != len(runs) or len(labels) != len(runs):
+    if not 1 <= len(runs) <= MOST_CURVES or not len(labels) == len(set(labels)) == len(runs):
         raise ValueError(
-            "--runs are folders that training has written, and --labels tell them apart. Received: "
+            "--runs are one to ten folders of trainings, and --labels tell them apart. Received: "
             f"--runs={','.join(values.runs)} with the labels {', '.join(labels)}. Give one label "
             "for each, by default the folder's name."
         )

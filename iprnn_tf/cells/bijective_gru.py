@@ -115,7 +115,7 @@ class BijectiveGRUCell(ConvolutionalCell):
 
     def build(self, input_shape: Sequence[int | None]) -> None:
         super().build(input_shape)
-        check_mixed(self, input_shape, self.filters)
+        check_mixed(self, input_shape)
         self.up.build(input_shape)
         self.down.build(input_shape)
 

@@ -25,10 +25,10 @@ class CausalLSTMCell(ProjectingCell):
         o  = tanh(W4 * [x, c', m'])
         h' = o . tanh(W5 * [c', m'])
 
-    where `*` is a convolution (that with W5 one of 1x1), `.` the product of elements, and a
-    forget bias is added inside both forget gates. In a stack, m comes from the layer below, in
-    the bottom layer from the top of the step before, and a gradient highway lies between the
-    first two layers: see `HighwayCells`. Alone, the cell hands m to itself.
+    where `*` is a convolution (that with W5 one of 1x1) and `.` the product of elements. A
+    deviation: a forget bias is added inside both forget gates. In a stack, m comes from the layer
+    below, in the bottom layer from the top of the step before, and a gradient highway lies between
+    the first two layers: see `HighwayCells`. Alone, the cell hands m to itself.
 
     Args:
         filters: F, the channels of all three states.

@@ -85,17 +85,15 @@ class ConvLSTMCell(ProjectingCell):
         hidden, cell = states
         gates = projected + self.from_hidden(hidden)  # (B, h, w, 4F)
         into, forget, candidate, out = ops.split(gates, 4, axis=-1)
-        seen_in, seen_forget, seen_out = self._peepholes()
-        into = ops.sigmoid(into + seen_in * cell)
-        forget = ops.sigmoid(forget + seen_forget * cell + self.forget_bias)
-        cell = forget * cell + into * ops.tanh(candidate)
-        hidden = ops.sigmoid(out + seen_out * cell) * ops.tanh(cell)
+        if self.peephole is not None:
+            seen = ops.unstack(ops.cast(self.peephole, self.compute_dtype), 3)
+            into, forget = into + seen[0] * cell, forget + seen[1] * cell
+        kept = ops.sigmoid(forget + self.forget_bias) * cell
+        cell = kept + ops.sigmoid(into) * ops.tanh(candidate)
+        if self.peephole is not None:
+            out = out + seen[2] * cell
+        hidden = ops.sigmoid(out) * ops.tanh(cell)
         return hidden, [hidden, cell]
-
-    def _peepholes(self) -> Sequence[Any]:
-        if self.peephole is None:
-            return 0.0, 0.0, 0.0
-        return ops.unstack(ops.cast(self.peephole, self.compute_dtype), 3)
 
     def get_config(self) -> dict[str, Any]:
         return {

@@ -36,8 +36,8 @@ class ConvolutionalCell(Cell):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.filters = integer("filters", filters, "The paper uses 64.")
-        self.kernel_size = integer("kernel_size", kernel_size, "The paper uses 5.")
+        self.filters = integer("filters", filters, "IPRNN uses 64.")
+        self.kernel_size = integer("kernel_size", kernel_size, "IPRNN uses 5.")
         self.use_bias = use_bias
         self.normalization = keras.saving.serialize_keras_object(normalization)
 
@@ -177,16 +177,20 @@ def copied(template: dict[str, Any] | None, name: str, dtype: Any) -> keras.laye
     return type(layer).from_config({**layer.get_config(), "name": name, "dtype": dtype})
 
 
-def check_mixed(cell: Cell, input_shape: Sequence[int | None], filters: int) -> None:
+def check_mixed(cell: ConvolutionalCell, input_shape: Sequence[int | None]) -> None:
     """Refuses features that a cell couldn't add to its states.
+
+    Args:
+        cell: which is built.
+        input_shape: of the features.
 
     Raises:
         ValueError: if they don't have as many channels.
     """
-    if input_shape[-1] != filters:
+    if input_shape[-1] != cell.filters:
         raise ValueError(
             f"The features of a {type(cell).__name__} have as many channels as its filters, since "
             f"the two are mixed. Received: features of shape {tuple(input_shape)} with "
-            f"filters={filters}. Use filters={input_shape[-1]}, or a 1x1 convolution before the "
-            "cell."
+            f"filters={cell.filters}. Use filters={input_shape[-1]}, or a 1x1 convolution before "
+            "the cell."
         )

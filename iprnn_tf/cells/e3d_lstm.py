@@ -31,10 +31,11 @@ class E3DLSTMCell(ConvolutionalCell):
     comes from the layer below, in the bottom layer from the top of the step before: see
     `ZigzagCells`.
 
-    x holds the features of this step and of those before it; what goes up is the newest frame of
-    h'. States have their frames folded into the channels, `(B, h, w, D * F)`. A forget bias is
-    added inside f'. Deviations: the memory of the last `history` steps is a ring that starts
-    with zeros, where the paper has fewer entries at first; its norm has no scale and offset.
+    x holds the features of this step and of those before it, newest first, since the zeros that
+    pad a clip follow its last frame; what goes up is the newest frame of h'. States have their
+    frames folded into the channels, `(B, h, w, D * F)`. Deviations: a forget bias is added inside
+    f'; in the paper all frames of h' go up; the memory of the last `history` steps is a ring that
+    starts with zeros, where the paper has fewer entries at first; its norm has no scale and offset.
 
     The paper's update of m is taken; the authors' public code returns the m it was given.
 
@@ -42,7 +43,8 @@ class E3DLSTMCell(ConvolutionalCell):
         filters: F, the channels of a frame of each state. The features must have as many.
         kernel_size: side of the convolutions, in pixels of the latent image.
         use_bias: whether the gates have biases.
-        normalization: a Keras layer, copied for each of the fused convolutions, or None.
+        normalization: a Keras layer, copied for each of the fused convolutions and applied to
+            clips, `(B, D, h, w, C)`, or None.
         forget_bias: so that a new cell remembers.
         depth: D, the frames of a clip, which is that of the convolutions too.
         history: how many cell states are looked up.
@@ -50,8 +52,8 @@ class E3DLSTMCell(ConvolutionalCell):
     Call arguments:
         features: `(B, h, w, F)`.
         states: `[earlier, h, C, m]`: the features of the D - 1 steps before, the hidden clip, the
-            remembered cell states, oldest first, and the memory; the frames of each folded into
-            its channels. With D = 1 there is no `earlier`.
+            remembered cell states, oldest first, and the memory; the frames of each, newest first,
+            folded into its channels. With D = 1 there is no `earlier`.
 
     Returns:
         The newest frame of h', `(B, h, w, F)`, and the new states.
@@ -102,7 +104,7 @@ class E3DLSTMCell(ConvolutionalCell):
 
     def build(self, input_shape: Sequence[int | None]) -> None:
         super().build(input_shape)
-        check_mixed(self, input_shape, self.filters)
+        check_mixed(self, input_shape)
         clip = (None, self.depth, *input_shape[1:3], self.filters)
         for convolution in (
             self.from_features,
@@ -117,7 +119,7 @@ class E3DLSTMCell(ConvolutionalCell):
 
     def call(self, features: Tensor, states: States) -> tuple[Tensor, States]:
         *earlier, hidden, history, memory = states
-        frames = ops.concatenate([*earlier, features], axis=-1)  # (B, h, w, D * F)
+        frames = ops.concatenate([features, *earlier], axis=-1)  # (B, h, w, D * F)
         of_cell, of_memory, x_o = parted(self.from_features(self._clip(frames)), self.filters)
         h_gates, h_o = parted(self.from_hidden(self._clip(hidden)), self.filters)
         remembered = [self._clip(cell) for cell in ops.split(history, self.history, axis=-1)]
@@ -128,8 +130,8 @@ class E3DLSTMCell(ConvolutionalCell):
         hidden = out * ops.tanh(self.merge(ops.concatenate([cell, memory], axis=-1)))
         clip = self.depth * self.filters
         history = ops.concatenate([history[..., clip:], _folded(cell)], axis=-1)
-        earlier = [frames[..., self.filters :]] if earlier else []
-        return hidden[:, -1], [*earlier, _folded(hidden), history, _folded(memory)]
+        earlier = [frames[..., : -self.filters]] if earlier else []
+        return hidden[:, 0], [*earlier, _folded(hidden), history, _folded(memory)]
 
     def _cell(self, gates: Tensor, remembered: list[Tensor]) -> Tensor:
         """The new cell state `(B, D, h, w, F)`, from those that are remembered."""

@@ -9,7 +9,7 @@ import keras
 from keras import ops
 
 from iprnn_tf.cells.cell import Cell, States, Tensor
-from iprnn_tf.cells.convolutional import ProjectingCell
+from iprnn_tf.cells.convolutional import ConvolutionalCell, ProjectingCell
 from iprnn_tf.cells.zigzag import ZigzagCells
 
 
@@ -100,6 +100,11 @@ class HighwayCells(ZigzagCells):
     def __init__(self, cells: Sequence[Cell], **kwargs: Any) -> None:
         super().__init__(cells, **kwargs)
         self.highway = None
+        if not isinstance(self.cells[0], ConvolutionalCell):
+            raise ValueError(
+                "A highway is as wide as the bottom cell, a `ConvolutionalCell`. Received: "
+                f"cells={self.cells}. Pass `CausalLSTMCell`s, or make a `ZigzagCells`."
+            )
         if len(self.cells) > 1:
             bottom = self.cells[0].get_config()
             self.highway = GradientHighwayCell.from_config(

@@ -27,8 +27,8 @@ class ReversiblePredictiveCell(ConvolutionalCell):
     the next cell changes the other one; given the states, x can be computed back from x'. The
     memory of the ST-LSTM climbs the stack: see `ZigzagCells`.
 
-    A deviation: in the paper x has an axis of time, of which images of features have none, so that
-    its convolutions are 3D.
+    Deviations: in the paper x has an axis of time, of which images of features have none, so that
+    its convolutions are 3D; the gate is the one convolution of the authors' code.
 
     Args:
         filters: F, the channels of the features, which are even; the states have half as many.
@@ -79,7 +79,7 @@ class ReversiblePredictiveCell(ConvolutionalCell):
 
     def build(self, input_shape: Sequence[int | None]) -> None:
         super().build(input_shape)
-        check_mixed(self, input_shape, self.filters)
+        check_mixed(self, input_shape)
         half = (*input_shape[:3], self.filters // 2)
         self.memory.build(half)
         self.gate.build(half)

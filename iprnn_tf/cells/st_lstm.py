@@ -29,6 +29,8 @@ class STLSTMCell(ProjectingCell):
     comes from the layer below, in the bottom layer from the top of the step before: see
     `ZigzagCells`. Alone, the cell hands m to itself.
 
+    Deviations, both those of the authors' code: the paper has biases and no forget bias.
+
     The gates are ordered as they stand above, column by column: input, forget, candidate of the
     cell state, the same of the memory, then output.
 

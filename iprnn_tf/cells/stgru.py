@@ -88,7 +88,7 @@ class STGRUCell(ProjectingCell):
 
     def build(self, input_shape: Sequence[int | None]) -> None:
         super().build(input_shape)
-        check_mixed(self, input_shape, self.filters)
+        check_mixed(self, input_shape)
         gates = 4 * self.filters
         kernel_shape = (self.kernel_size, self.kernel_size, self.filters, gates)
         self.kernel = self.add_weight(shape=kernel_shape, name="kernel")

@@ -6,7 +6,7 @@ middle grey; where a prediction is NaN it is drawn black.
 """
 
 from iprnn_tf.visualization.animations import Panel, animation, comparison, side_by_side
-from iprnn_tf.visualization.charts import bubble_chart, error_curve, learning_curve
+from iprnn_tf.visualization.charts import MOST_CURVES, bubble_chart, error_curve, learning_curve
 from iprnn_tf.visualization.differences import difference_maps
 from iprnn_tf.visualization.layout import DRAWABLE_CHANNELS, Picture
 from iprnn_tf.visualization.picture_files import save_gif, save_mp4, save_png
@@ -14,6 +14,7 @@ from iprnn_tf.visualization.strips import comparison_strip, filmstrip, filmstrip
 
 __all__ = [
     "DRAWABLE_CHANNELS",
+    "MOST_CURVES",
     "Panel",
     "Picture",
     "animation",

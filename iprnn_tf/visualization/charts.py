@@ -16,6 +16,7 @@ _CURVES = (
     *("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#5a5a5a"),
     *("#882255", "#332288", "#117733"),
 )
+MOST_CURVES = len(_CURVES)
 _LARGEST_BUBBLE = 22  # Its radius in pixels.
 _GRID = "#e2e2e2"
 Point = tuple[float, float]
@@ -105,10 +106,10 @@ def _arrays(curves: Mapping[str, Any], shape: tuple[int, ...], values: str) -> l
     """The curves as arrays, whose rows have a shape."""
     arrays = [np.asarray(curve, "float64") for curve in curves.values()]
     fine = all(a.size and a.shape[1:] == shape and a.ndim and np.isfinite(a).all() for a in arrays)
-    if not fine or not 1 <= len(arrays) <= len(_CURVES):
+    if not fine or not 1 <= len(arrays) <= MOST_CURVES:
         raise ValueError(
-            f"Pass 1 to {len(_CURVES)} curves of {values}. Received: curves={dict(curves)}. Leave "
-            "out what is missing, or draw several pictures."
+            f"Pass 1 to {MOST_CURVES} curves of {values}. Received: {dict(curves)}. Leave out what "
+            "is missing, or draw several pictures."
         )
     return arrays
 

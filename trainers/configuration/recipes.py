@@ -80,8 +80,6 @@ def resolve(name: str, values: flags.FlagValues) -> TrainingConfig:
     horizon = settings.get("horizon", CONFIGS[name].horizon)
     if "init_from" in settings or horizon <= CONFIGS[name].short_horizon:
         settings.setdefault("short_horizon", 0)  # Nothing would be gained by it.
-    if not settings.get("short_horizon", CONFIGS[name].short_horizon):
-        settings.setdefault("short_batch_size", 0)
     return dataclasses.replace(CONFIGS[name], **settings)
 
 

@@ -142,7 +142,7 @@ class LearningSettings:
         0.6, "How large that part is, if there is one.", minimum=0.0, maximum=0.99
     )
     short_steps: int = setting(
-        2000,
+        3000,
         "Its steps at most, since what comes next is soon learned; by the clock, their part of "
         "--steps is a part of the time.",
         minimum=1,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
+import operator
 import statistics
 import time
 from typing import Any
@@ -22,6 +22,7 @@ from trainers.measuring.machine import compiles_by_default
 
 # To fit a run into --max_minutes, and at least so many executions; the first builds the graph.
 TIMED_STEPS, TIMED_EXECUTIONS = 24, 3
+ROUNDS = 8  # From a number of steps to the next guess.
 
 
 def compiled_model(config: TrainingConfig) -> IPRNN:
@@ -65,20 +66,24 @@ def steps_in(config: TrainingConfig, seconds: float) -> int:
         ValueError: if not even one does.
     """
     begin = time.perf_counter()
-    stages = config.stages()
-    timed = [_timed(stage) for stage, _ in stages]
-    ends = [0.0, *(stop / config.epochs for _, stop in stages)]
-    parts = [end - start for start, end in itertools.pairwise(ends)]
-    step = sum(part * step for part, (_, step) in zip(parts, timed, strict=True))
+    timed = [_timed(stage) for stage, _ in config.stages()]
     building = sum(seconds for seconds, _ in timed)
     last_building, last_step = timed[-1]
     # Backward costs twice as much as forward, so validation a third of a step per batch.
     validation = last_step * config.validation_sequences / config.batch_size / 3
     # Graphs are built again, and that of validation, which is half as large.
     once = building + last_building / 2 + (validation if config.init_from else 0.0)
+    left = seconds - (time.perf_counter() - begin) - once
     # Nothing is validated before the last stage.
-    each = step + parts[-1] * validation / (config.steps_per_epoch * config.validation_every)
-    count = int((seconds - (time.perf_counter() - begin) - once) / each)
+    costs = [step for _, step in timed]
+    costs[-1] += validation / (config.steps_per_epoch * config.validation_every)
+    count = config.steps
+    for _ in range(ROUNDS):  # How long the stages are depends on the number of steps.
+        counts = [steps for _, steps in dataclasses.replace(config, steps=count).stages_of(count)]
+        step = sum(map(operator.mul, reversed(counts), reversed(costs))) / count
+        count = max(int(left / step), 1)
+    if left < step:
+        count = 0
     if count < 1:
         raise ValueError(
             f"Building the graph takes {building:.0f} s and a step {step:.2f} s here. "

@@ -33,7 +33,7 @@ REPORTED: dict[str, tuple[str, float, float, int, int]] = {
 _HEADINGS = {
     "memory": "memory",
     "weights": "weights",
-    "gflop_per_frame": "GFLOP/frame",
+    "gflop_per_frame": "convolution GFLOP",
     "frame_ms": "ms/frame",
     "fifty_steps_seconds": "s/50 steps",
     "peak_megabytes": "peak MB",
@@ -97,9 +97,10 @@ class Comparison:
     def ratios(self) -> list[list[str]]:
         """What each costs as a multiple of what the first does, as text."""
         unit = self.memories[0].row
-        costs = [key for key in _COSTS if key in unit]
+        costs = [key for key in _COSTS if unit.get(key)]  # Some allocators tell no memory.
         rows = [
-            [m.name, *(f"{m.row[key] / unit[key]:.2f}" for key in costs)] for m in self.memories
+            [m.name, *(f"{m.row[key] / unit[key]:.2f}" if key in m.row else "" for key in costs)]
+            for m in self.memories
         ]
         return [[f"against {self.memories[0].name}", *(_HEADINGS[key] for key in costs)], *rows]
 
