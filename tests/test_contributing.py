@@ -56,5 +56,5 @@ def test_the_targets_of_make_are_those_of_the_makefile():
     [commands] = re.findall(r"^```bash\n(.*?)^```", PAGE, re.M | re.S)
     targets = re.findall(r"^make ([\w-]+)", commands, re.M)
     makefile = (ROOT / "Makefile").read_text()
-    assert targets == ["install", "test", "test-all", "test-backends"]
+    assert targets == ["install", "test", "test-all", "test-kernels", "test-backends"]
     assert all(re.search(rf"^{target}:", makefile, re.M) for target in targets)

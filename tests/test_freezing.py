@@ -62,6 +62,7 @@ def test_what_was_thawed_stays_thawed():
     assert len(copy.trainable_weights) == len(copy.weights)
 
 
+@pytest.mark.slow
 def test_a_frozen_part_that_was_saved_does_not_learn(model, tmp_path):
     model.encoder.trainable = False
     model.save(tmp_path / "model.keras")

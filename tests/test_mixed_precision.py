@@ -61,7 +61,7 @@ def test_a_functional_model_predicts_in_it(name):
     assert not np.array_equal(predicted, expected)
 
 
-@pytest.mark.parametrize("make", [cell, stack])
+@pytest.mark.parametrize("make", [cell, pytest.param(stack, marks=pytest.mark.slow)])
 def test_a_model_computes_in_it_whatever_its_memory_is(make, tmp_path):
     model = IPRNN((8, 12, 1), make(), num_layers=2, horizon=2, dtype="mixed_bfloat16")
     model.save(tmp_path / "model.keras")

@@ -36,7 +36,14 @@ MODELS = {
 }
 
 
-@pytest.fixture(params=MODELS)
+SLOW = ("iprnn_with_an_eidetic_memory",)
+
+
+def row(name):
+    return pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name
+
+
+@pytest.fixture(params=map(row, MODELS))
 def model(request, randomize):
     return randomize(MODELS[request.param]())
 

@@ -77,6 +77,7 @@ def test_the_size_is_that_of_the_pretrained_model_unless_given(preset):
     start_from(str(preset), config.build_model())
 
 
+@pytest.mark.slow
 def test_fine_tuning_that_makes_a_model_worse_keeps_it_as_it_was(
     tiny_run, tiny_flags, tmp_path, capsys
 ):

@@ -140,6 +140,7 @@ def test_a_range_keeps_all_its_digits(tmp_path):
     assert with_footage(config) == config
 
 
+@pytest.mark.slow
 def test_arrays_of_two_channels_are_trained_on_and_no_picture_is_drawn(tmp_path, capsys):
     (tmp_path / "data").mkdir()
     np.save(
