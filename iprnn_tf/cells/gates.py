@@ -9,8 +9,8 @@ from iprnn_tf.cells.cell import Tensor
 
 def parted(gates: Tensor, filters: int) -> list[Tensor]:
     """Splits fused gates after every third, `(B, h, w, 3F)` each; the last part may have fewer."""
-    total = gates.shape[-1]
-    parts: list[Tensor] = ops.split(gates, range(3 * filters, total, 3 * filters), axis=-1)
+    places = list(range(3 * filters, gates.shape[-1], 3 * filters))
+    parts: list[Tensor] = ops.split(gates, places, axis=-1)
     return parts
 
 
