@@ -1,8 +1,8 @@
 """Trains the same net with one memory after another, and sets them side by side.
 
-    python -m trainers.compare --max_minutes=10                      # every memory, some two hours
+    python -m trainers.compare --max_minutes=10       # every memory, some two hours
     python -m trainers.compare --memories=stgru,conv_lstm,st_lstm --steps=400
-    python -m trainers.compare --config=paper --notrain          # what a step costs, alone
+    python -m trainers.compare --config=paper --notrain   # what a step costs, alone
 
 All have the recipe, data, seed and length of training of the configuration; what a memory costs is
 measured in a process of its own each. Ctrl-C loses the epoch it is in: the same command goes on.
@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 from absl import flags
 from keras import ops
 
@@ -45,13 +46,8 @@ from trainers.measuring.operations import multiply_adds_per_step
 from trainers.measuring.training_report import examples, measured
 
 COST_BATCH, COST_STEPS = 16, 5  # The paper's batch; its 50 steps are reckoned from a few.
-_OWN = (
-    "cell",
-    "steps",
-    "steps_per_epoch",
-    "steps_per_execution",
-)  # What differs between the runs of a comparison.
-
+# What differs between the runs of a comparison.
+_OWN = ("cell", "steps", "steps_per_epoch", "steps_per_execution")
 # The processes that measure costs begin beside this one, which would take all memory.
 _SHARING_A_GPU = {"TF_FORCE_GPU_ALLOW_GROWTH": "true", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
 
@@ -253,7 +249,7 @@ def _train(
     memory.predictions = ops.convert_to_numpy(model.rollout(context, config.horizon))[0]
 
 
-def _shown(config: TrainingConfig) -> Any:
+def _shown(config: TrainingConfig) -> tuple[np.ndarray, np.ndarray]:
     context, targets = examples(config, "test", 1)
     return context[0], targets[0]
 

@@ -12,6 +12,8 @@ from iprnn_tf.cells.cell import Cell, States, Tensor
 from iprnn_tf.cells.convolutional import ConvolutionalCell, ProjectingCell
 from iprnn_tf.cells.zigzag import ZigzagCells
 
+_SHARED = ("filters", "kernel_size", "use_bias", "normalization")  # With the bottom cell.
+
 
 @keras.saving.register_keras_serializable(package="iprnn_tf")
 class GradientHighwayCell(ProjectingCell):
@@ -134,6 +136,3 @@ class HighwayCells(ZigzagCells):
         features, highway = self.highway(features, highway)
         features, above = self._climb(self.cells[1:], features, [*above[:-1], memory])
         return features, [*highway, *bottom, *above]
-
-
-_SHARED = ("filters", "kernel_size", "use_bias", "normalization")
