@@ -18,9 +18,18 @@ def _leaky_relu(x: Tensor) -> Tensor:
     return ops.leaky_relu(x, negative_slope=NEGATIVE_SLOPE)
 
 
-def _spatial_size(images: Tensor) -> tuple[int | Tensor, int | Tensor]:
+def spatial_size(images: Tensor) -> tuple[int | Tensor, int | Tensor]:
     """Height and width, as Python integers where they are known before the graph runs."""
     return ops.shape(images)[1:3]
+
+
+def padded(frames: Tensor, stride: int) -> Tensor:
+    """Pads frames with zeros, at the bottom and right, to sides that the stride divides."""
+    height, width = spatial_size(frames)
+    bottom, right = -height % stride, -width % stride
+    if isinstance(bottom, int) and isinstance(right, int) and bottom == right == 0:
+        return frames
+    return ops.pad(frames, [[0, 0], [0, bottom], [0, right], [0, 0]])
 
 
 @keras.saving.register_keras_serializable(package="iprnn_tf")
@@ -89,8 +98,8 @@ class FrameEncoder(keras.layers.Layer):
             channels = filters
 
     def call(self, frames: Tensor) -> tuple[Tensor, list[Tensor]]:
-        height, width = _spatial_size(frames)
-        features = self.stem(self._pad(frames))
+        height, width = spatial_size(frames)
+        features = self.stem(padded(frames, self.stride))
         skips = []
         for stage in self.stages:
             skips.append(features)
@@ -99,13 +108,6 @@ class FrameEncoder(keras.layers.Layer):
             # The stem looks at single pixels, so cropping it is exact.
             skips[0] = skips[0][:, :height, :width]
         return features, skips
-
-    def _pad(self, frames: Tensor) -> Tensor:
-        height, width = _spatial_size(frames)
-        bottom, right = -height % self.stride, -width % self.stride
-        if isinstance(bottom, int) and isinstance(right, int) and bottom == right == 0:
-            return frames
-        return ops.pad(frames, [[0, 0], [0, bottom], [0, right], [0, 0]])
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "filters": self.filters}
@@ -121,6 +123,23 @@ OUTPUT_ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "clipped": _clipped,
     "sigmoid": keras.activations.sigmoid,
 }
+
+
+def activation_of(name: str) -> Callable[[Tensor], Tensor]:
+    """Returns what keeps the frames of a model in their range.
+
+    Args:
+        name: a key of `OUTPUT_ACTIVATIONS`.
+
+    Raises:
+        ValueError: if it isn't.
+    """
+    if name not in OUTPUT_ACTIVATIONS:
+        raise ValueError(
+            f"`output_activation` is one of {', '.join(OUTPUT_ACTIVATIONS)}. Received: "
+            f"output_activation={name!r}. Leave it out for 'linear'."
+        )
+    return OUTPUT_ACTIVATIONS[name]
 
 
 @keras.saving.register_keras_serializable(package="iprnn_tf")
@@ -161,11 +180,6 @@ class FrameDecoder(keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if output_activation not in OUTPUT_ACTIVATIONS:
-            raise ValueError(
-                f"`output_activation` is one of {', '.join(OUTPUT_ACTIVATIONS)}. Received: "
-                f"output_activation={output_activation!r}. Leave it out for 'linear'."
-            )
         self.output_activation = output_activation
         self.filters = list(filters)
         self.channels = channels
@@ -186,7 +200,7 @@ class FrameDecoder(keras.layers.Layer):
         self.head = keras.layers.Conv2D(
             channels,
             1,
-            activation=OUTPUT_ACTIVATIONS[output_activation],
+            activation=activation_of(output_activation),
             data_format="channels_last",
             name="head",
             dtype="float32",
@@ -207,7 +221,7 @@ class FrameDecoder(keras.layers.Layer):
                 f"Received: {len(skips)}. Pass what `FrameEncoder` returned for this frame."
             )
         for stage, skip in zip(self.stages, reversed(skips), strict=True):
-            height, width = _spatial_size(skip)
+            height, width = spatial_size(skip)
             features = stage(features)[:, :height, :width]
             if self.skips:
                 features = features + skip

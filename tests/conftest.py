@@ -1,5 +1,6 @@
 """Shared fixtures."""
 
+import math
 import os
 
 import keras
@@ -43,12 +44,16 @@ def pytest_runtest_call():
 
 @pytest.fixture(name="randomize")
 def _randomize():
-    """Gives a layer weights that no initialiser would, biases and scales included."""
+    """Gives a layer weights that no initialiser would, biases and scales included.
+
+    Those of many inputs are smaller, so that gates don't saturate.
+    """
 
     def assign(layer, seed=0):
         rng = np.random.default_rng(seed)
         for weight in layer.weights:
-            weight.assign(rng.normal(0.0, 0.4, weight.shape).astype("float32"))
+            scale = min(0.4, 2 / math.sqrt(math.prod(weight.shape[:-1])))
+            weight.assign(rng.normal(0.0, scale, weight.shape).astype("float32"))
         return layer
 
     return assign

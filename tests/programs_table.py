@@ -10,6 +10,7 @@ import export.tflite
 import export.verify
 import trainers.benchmark
 import trainers.compare
+import trainers.convert
 import trainers.evaluate
 import trainers.learning
 import trainers.predict
@@ -30,6 +31,7 @@ PROGRAMS = {
         trainers.study,
         trainers.learning,
         trainers.compare,
+        trainers.convert,
         export.saved_model,
         export.tflite,
         export.onnx,

@@ -17,6 +17,7 @@ from iprnn_tf.cells import (
     ConvGRUCell,
     ConvLSTMCell,
     E3DLSTMCell,
+    FCLSTMCell,
     FoldedCells,
     GradientHighwayCell,
     HighwayCells,
@@ -55,10 +56,14 @@ CELLS = {
         **kwargs,
     ),
     "causal_lstm": lambda **kwargs: CausalLSTMCell(3, kernel_size=3, **kwargs),
+    "causal_lstm_of_the_authors_code": lambda **kwargs: CausalLSTMCell(
+        3, kernel_size=3, hidden_to_output=True, **kwargs
+    ),
     "e3d_lstm": lambda **kwargs: E3DLSTMCell(4, kernel_size=3, history=2, **kwargs),
     "e3d_lstm_of_single_frames": lambda **kwargs: E3DLSTMCell(4, kernel_size=3, depth=1, **kwargs),
     "rpm": lambda **kwargs: ReversiblePredictiveCell(4, kernel_size=3, **kwargs),
     "bijective_gru": lambda **kwargs: BijectiveGRUCell(4, kernel_size=3, **kwargs),
+    "fc_lstm": lambda **kwargs: FCLSTMCell(3, units_per_pixel=2, **kwargs),
     "folded": lambda **kwargs: FoldedCells(
         [BijectiveGRUCell(4, kernel_size=3, **kwargs) for _ in range(2)], **kwargs
     ),

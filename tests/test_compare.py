@@ -72,7 +72,7 @@ def test_memories_are_trained_alike_and_set_side_by_side(trained, tmp_path, monk
     assert trained == ["stgru", "st_lstm"]
     with pytest.raises(ValueError, match="goes on with the settings it began with"):
         compare.main([*flags, "--seed=1"])
-    with pytest.raises(ValueError, match="length of training it began with"):
+    with pytest.raises(ValueError, match="kind and length of training"):
         compare.main([*flags, "--steps=3"])
 
 
@@ -93,6 +93,22 @@ def test_costs_alone_train_nothing(trained, tmp_path, monkeypatch):
     assert asked == []  # All is measured.
     compare.main([*flags, "--filters=6"])
     assert [config.filters for config, _ in asked] == [6] * 4
+
+
+def test_systems_as_published_have_their_own_architecture_and_width(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(compare, "_measured", lambda config, *n: asked.append(config) or COSTS)
+    flags = ["--kind=as_published", "--notrain", f"--output={tmp_path / 'out'}"]
+    compare.main(flags)
+    kinds = [(config.model_type, config.cell, config.filters) for config in asked[::2]]
+    assert kinds == [
+        ("iprnn", "stgru", 64),
+        ("patch_rnn", "conv_lstm", 128),
+        ("patch_rnn", "st_lstm", 128),
+        ("patch_rnn", "causal_lstm", 128),
+    ]
+    rows = json.loads((tmp_path / "out" / "comparison.json").read_text())["rows"]
+    assert [row["reported_as"] for row in rows] == ["IPRNN", "ConvLSTM", "PredRNN", "PredRNN++"]
 
 
 @pytest.mark.slow
@@ -148,7 +164,8 @@ def test_every_memory_that_was_trained_has_a_row_of_frames(tmp_path, monkeypatch
     ("flags", "message"),
     [
         (["--memories=stgru,rpm", "--filters=5"], "halves the channels"),
-        (["--memories=stgru,unheard"], "--memories are all, or among"),
+        (["--memories=stgru,unheard"], "--memories of --kind=memory_swap are all, or among"),
+        (["--kind=as_published", "--memories=st_lstm"], "or among iprnn, conv_lstm, predrnn"),
         (["--max_minutes=1", "--steps=4"], "both fix the length"),
     ],
 )

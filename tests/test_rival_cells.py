@@ -12,6 +12,7 @@ from iprnn_tf.cells import (
     ConvGRUCell,
     ConvLSTMCell,
     E3DLSTMCell,
+    FCLSTMCell,
     GradientHighwayCell,
     ReversiblePredictiveCell,
     STLSTMCell,
@@ -91,7 +92,7 @@ def st_lstm(cell, x, states):
 def causal_lstm(cell, x, states):
     h, c, m = states
     x_i, x_f, x_g, x_i2, x_f2, x_g2, x_o = terms(cell, "from_features", x)
-    h_i, h_f, h_g = terms(cell, "from_hidden", h)
+    h_i, h_f, h_g, *h_o = terms(cell, "from_hidden", h)
     c_i, c_f, c_g = terms(cell, "from_cell", c)
     i, f, g = sigmoid(x_i + h_i + c_i), sigmoid(x_f + h_f + c_f + cell.forget_bias), x_g + h_g + c_g
     c = f * c + i * np.tanh(g)
@@ -101,7 +102,7 @@ def causal_lstm(cell, x, states):
     m = f * np.tanh(kept) + i * np.tanh(x_g2 + c_g + m_g)
     [m_o] = terms(cell, "from_new_memory", m)
     [merged] = terms(cell, "merge", np.concatenate([c, m], axis=-1))
-    h = np.tanh(x_o + c_o + m_o) * np.tanh(merged)
+    h = np.tanh(x_o + sum(h_o) + c_o + m_o) * np.tanh(merged)
     return h, [h, c, m]
 
 
@@ -172,6 +173,7 @@ ROWS = {
     "e3d_lstm_normalized": (E3DLSTMCell, {"normalization": NORMALIZATION}, e3d_lstm),
     "causal_lstm": (CausalLSTMCell, {}, causal_lstm),
     "causal_lstm_with_biases": (CausalLSTMCell, {"use_bias": True}, causal_lstm),
+    "causal_lstm_of_the_code": (CausalLSTMCell, {"hidden_to_output": True}, causal_lstm),
     "bijective_gru": (BijectiveGRUCell, {}, bijective_gru),
     "rpm": (ReversiblePredictiveCell, {}, rpm),
     "e3d_lstm": (E3DLSTMCell, {"history": 3}, e3d_lstm),
@@ -208,3 +210,28 @@ def test_a_clip_sees_the_features_of_the_step_before(randomize):
 def built(cell):
     cell.build((BATCH, HEIGHT, WIDTH, FILTERS))
     return cell
+
+
+def test_a_step_of_an_lstm_without_convolutions_is_its_equations(randomize):
+    cell = randomize(built(FCLSTMCell(3, units_per_pixel=2)))
+    x, states = images(FILTERS, 1), [images(2, 2), images(2, 3)]
+    received, new_states = cell(x, list(map(ops.convert_to_tensor, states)))
+    kernel, recurrent, bias, to_features, offset = cell.get_weights()
+    h, c = (state.reshape(BATCH, -1) for state in states)
+    i, f, g, o = np.split(x.reshape(BATCH, -1) @ kernel + h @ recurrent + bias, 4, axis=-1)
+    c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
+    h = sigmoid(o) * np.tanh(c)
+    features = h @ to_features + offset
+    for tensor, wanted in zip([received, *new_states], [features, h, c], strict=True):
+        array = ops.convert_to_numpy(tensor)
+        np.testing.assert_allclose(array.reshape(BATCH, -1), wanted, atol=1e-4)
+
+
+def test_an_lstm_without_convolutions_is_of_one_size():
+    with pytest.raises(ValueError, match=r"weights for each pixel\. Received.*Fix the height"):
+        FCLSTMCell(3).build((None, None, WIDTH, FILTERS))
+    cell = built(FCLSTMCell(3))
+    states = cell.get_initial_state(BATCH, image_size=(WIDTH, HEIGHT))
+    x = images(FILTERS, 1).swapaxes(1, 2)
+    with pytest.raises(ValueError, match=r"built for, \(6, 5\)\. Received.*Resize"):
+        cell(x, states)

@@ -242,6 +242,8 @@ def test_max_minutes_fixes_the_number_of_steps(tiny_flags, tmp_path, monkeypatch
         ["--normalization=group", "--use_bias", "--update_bias=1", "--ema_momentum=0.5"],
         ["--noskips", "--protocol=svg", "--num_digits=1", "--clip_norm=0", "--histograms"],
         ["--short_horizon=1", "--decay_span=0.5", "--ema_momentum=0.5", "--steps_per_epoch=1"],
+        ["--model_type=patch_rnn", "--cell=st_lstm", "--patch_size=8", "--forget_bias=0"],
+        ["--cell=fc_lstm", "--num_downsamplings=3"],
         ["--xla", "--num_downsamplings=1", "--sampling_span=0", "--warmup_steps=0"],
     ],
     ids=lambda flags: " ".join(flags),

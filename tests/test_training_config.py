@@ -8,6 +8,7 @@ from absl import flags
 
 from iprnn_tf import STGRUCell
 from iprnn_tf.cells import CELLS
+from iprnn_tf.models import PatchRNN
 from trainers.configuration.recipes import CONFIGS, resolve
 from trainers.configuration.settings import define_flags
 from trainers.configuration.training_config import TrainingConfig
@@ -66,6 +67,18 @@ def test_a_setting_that_the_memory_does_not_have_is_refused(monkeypatch):
     monkeypatch.setitem(CELLS, "stgru", PlainCell)
     with pytest.raises(ValueError, match=r"takes --filters, --kernel_size.*: --update_bias=1.0"):
         TrainingConfig(update_bias=1.0)
+
+
+def test_a_model_gets_the_settings_that_it_takes():
+    config = resolved("small_video", "--model_type=patch_rnn", "--patch_size=2", "--filters=3")
+    config = dataclasses.replace(config, dataset="mnist", protocol="canonical")
+    model = dataclasses.replace(config, cell="st_lstm", mixed_precision="float32").build_model()
+    assert isinstance(model, PatchRNN)
+    assert (model.patch_size, model.num_layers) == (2, CONFIGS["small_video"].num_layers)
+    with pytest.raises(ValueError, match=r"--model_type=patch_rnn takes.*Received: --skips=False"):
+        resolved("small", "--model_type=patch_rnn", "--noskips")
+    with pytest.raises(ValueError, match=r"--model_type=iprnn takes.*Received: --patch_size=8"):
+        resolved("small", "--patch_size=8")
 
 
 @pytest.mark.parametrize(("steps", "epochs", "total"), [(1, 1, 1), (100, 1, 100), (250, 3, 252)])

@@ -3,11 +3,13 @@
     python -m trainers.compare --max_minutes=10       # every memory, some two hours
     python -m trainers.compare --memories=stgru,conv_lstm,st_lstm --steps=400
     python -m trainers.compare --config=paper --notrain   # what a step costs, alone
+    python -m trainers.compare --kind=as_published --config=paper --notrain   # whole systems
 
 All have the recipe, data, seed and length of training of the configuration; what a memory costs is
-measured in a process of its own each. Ctrl-C loses the epoch it is in: the same command goes on.
-The output holds a run directory for each memory, the table as CSV, JSON and Markdown, and
-pictures: errors over training time, lead time and cost, and one sequence as all foretell it.
+measured in a process of its own each. Systems as published have their own architecture and width
+besides. Ctrl-C loses the epoch it is in: the same command goes on. The output holds a run
+directory for each, the table as CSV, JSON and Markdown, and pictures: errors over training time,
+lead time and cost, and one sequence as all foretell it.
 """
 
 from __future__ import annotations
@@ -36,6 +38,7 @@ from programs.processes import run_module
 from programs.provenance import provenance
 from trainers.configuration.recipes import CONFIGS
 from trainers.configuration.run_directory import RunDirectory
+from trainers.configuration.systems import SYSTEMS
 from trainers.configuration.training_config import TrainingConfig
 from trainers.fitting.curves import read_rows
 from trainers.fitting.ingredients import steps_in
@@ -46,8 +49,12 @@ from trainers.measuring.operations import multiply_adds_per_step
 from trainers.measuring.training_report import examples, measured
 
 COST_BATCH, COST_STEPS = 16, 5  # The paper's batch; its 50 steps are reckoned from a few.
-# What differs between the runs of a comparison.
-_OWN = ("cell", "steps", "steps_per_epoch", "steps_per_execution")
+# What differs between the runs of a comparison, by its kind: the settings of each row.
+KINDS: dict[str, dict[str, dict[str, Any]]] = {
+    "memory_swap": {name: {"cell": name} for name in CELLS},
+    "as_published": SYSTEMS,
+}
+_LENGTHS = {"steps", "steps_per_epoch", "steps_per_execution"}
 # The processes that measure costs begin beside this one, which would take all memory.
 _SHARING_A_GPU = {"TF_FORCE_GPU_ALLOW_GROWTH": "true", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
 
@@ -55,7 +62,7 @@ _SHARING_A_GPU = {"TF_FORCE_GPU_ALLOW_GROWTH": "true", "XLA_PYTHON_CLIENT_PREALL
 def main(arguments: Sequence[str]) -> None:
     """Compares as the arguments say."""
     values = command_line.parse(__doc__ or "", _define_flags, arguments)
-    names = _memories(values.memories)
+    names = _memories(values.memories, values.kind)
     if values.steps and values.max_minutes:
         raise ValueError(
             "--steps and --max_minutes both fix the length of a training. Received: "
@@ -66,12 +73,13 @@ def main(arguments: Sequence[str]) -> None:
     for variable, value in _SHARING_A_GPU.items():
         os.environ.setdefault(variable, value)
     base = _base(values, output)
-    memories = [_described(dataclasses.replace(base, cell=name)) for name in names]
+    configs = [_config(base, name, values) for name in names]
+    memories = [_described(name, config) for name, config in zip(names, configs, strict=True)]
     _check_length(output, values)
-    comparison = Comparison(_common(base), memories, _shown(base))
+    comparison = Comparison(_common(base, values.kind), memories, _shown(base))
     with command_line.when_interrupted(f"Go on with: {again('trainers.compare', values)}"):
-        for memory in memories:
-            _measure(memory, dataclasses.replace(base, cell=memory.name), output, values)
+        for memory, config in zip(memories, configs, strict=True):
+            _measure(memory, config, output, values)
             comparison.write(output)  # So that what comes later can't lose it.
     console.conclude(
         comparison,
@@ -85,8 +93,18 @@ def main(arguments: Sequence[str]) -> None:
 
 def _define_flags(values: flags.FlagValues) -> None:
     drawn = [name for name, config in CONFIGS.items() if config.dataset in DRAWN]
+    flags.DEFINE_enum(
+        "kind",
+        "memory_swap",
+        list(KINDS),
+        "Other memories in the same net, or whole systems.",
+        flag_values=values,
+    )
     flags.DEFINE_list(
-        "memories", ["all"], f"Which: all, or {', '.join(CELLS)}.", flag_values=values
+        "memories",
+        ["all"],
+        f"Which: all, or {', '.join(CELLS)}; as published, {', '.join(SYSTEMS)}.",
+        flag_values=values,
     )
     flags.DEFINE_enum("config", "small", drawn, "Recipe and size.", flag_values=values)
     flags.DEFINE_integer(
@@ -102,30 +120,29 @@ def _define_flags(values: flags.FlagValues) -> None:
     flags.DEFINE_string("output", "runs/memories", "Folder to write.", flag_values=values)
 
 
-def _memories(names: list[str]) -> list[str]:
+def _memories(names: list[str], kind: str) -> list[str]:
+    known = KINDS[kind]
     if names == ["all"]:
-        return list(CELLS)
-    unknown = [name for name in names if name not in CELLS]
+        return list(known)
+    unknown = [name for name in names if name not in known]
     if unknown or not names:
         raise ValueError(
-            f"--memories are all, or among {', '.join(CELLS)}. Received: {', '.join(names)}."
+            f"--memories of --kind={kind} are all, or among {', '.join(known)}. Received: "
+            f"{', '.join(names)}."
         )
     return list(dict.fromkeys(names))
 
 
 def _base(values: flags.FlagValues, output: Path) -> TrainingConfig:
     """What all runs have in common: as the first of them was begun, if there is one."""
-    config = dataclasses.replace(CONFIGS[values.config], seed=values.seed)
-    if values.filters:
-        width: dict[str, Any] = {"filters": values.filters, "encoder_filters": None}
-        config = dataclasses.replace(config, **width)
+    config = dataclasses.replace(CONFIGS[values.config], seed=values.seed, **_width(values))
     begun = [run for run in map(RunDirectory, sorted(output.glob("*"))) if run.config_file.exists()]
     if begun:
         config = dataclasses.replace(config, mixed_precision=begun[0].read_config().mixed_precision)
     elif config.mixed_precision == "auto":
         config = dataclasses.replace(config, mixed_precision=fastest_precision())
     for run in begun:
-        if _common(run.read_config()) != _common(config):
+        if _common(run.read_config(), values.kind) != _common(config, values.kind):
             raise ValueError(
                 "A comparison goes on with the settings it began with. Received: "
                 f"{run.path}, which was trained otherwise. Choose another --output."
@@ -133,35 +150,50 @@ def _base(values: flags.FlagValues, output: Path) -> TrainingConfig:
     return config
 
 
-def _common(config: TrainingConfig) -> dict[str, Any]:
+def _width(values: flags.FlagValues) -> dict[str, Any]:
+    return {"filters": values.filters, "encoder_filters": None} if values.filters else {}
+
+
+def _config(base: TrainingConfig, name: str, values: flags.FlagValues) -> TrainingConfig:
+    """The settings of one row."""
+    return dataclasses.replace(base, **{**KINDS[values.kind][name], **_width(values)})
+
+
+def _common(config: TrainingConfig, kind: str) -> dict[str, Any]:
+    return _settings(config, _LENGTHS.union(*KINDS[kind].values()))
+
+
+def _settings(config: TrainingConfig, but: set[str]) -> dict[str, Any]:
     settings = dataclasses.asdict(config)
-    return {name: value for name, value in settings.items() if name not in _OWN}
+    return {name: value for name, value in settings.items() if name not in but}
 
 
 def _check_length(output: Path, values: flags.FlagValues) -> None:
     """Refuses to set trainings of several lengths side by side."""
     if not values.train:
         return
-    path, asked = output / "length.json", {"steps": values.steps, "minutes": values.max_minutes}
+    asked = {"kind": values.kind, "steps": values.steps, "minutes": values.max_minutes}
+    path = output / "length.json"
     begun = json.loads(path.read_text()) if path.exists() else asked
     if begun != asked:
         told = ", ".join(f"{name}: {value}" for name, value in begun.items())
         raise ValueError(
-            "A comparison goes on with the length of training it began with. Received: "
-            f"--steps={values.steps} --max_minutes={values.max_minutes}, and {path} has {told}. "
+            "A comparison goes on with the kind and length of training it began with. Received: "
+            f"--kind={values.kind} --steps={values.steps} --max_minutes={values.max_minutes}, and "
+            f"{path} has {told}. "
             "Choose another --output."
         )
     output.mkdir(parents=True, exist_ok=True)
     write_json(path, asked)
 
 
-def _described(config: TrainingConfig) -> Memory:
+def _described(name: str, config: TrainingConfig) -> Memory:
     """What a memory is, before anything is measured; a size that it can't have is refused."""
     model = config.build_model()
     return Memory(
-        config.cell,
+        name,
         {
-            "memory": config.cell,
+            "memory": name,
             "weights": model.count_params(),
             "gflop_per_frame": 2 * multiply_adds_per_step(model) / 1e9,
             **reported(config.cell),
@@ -187,7 +219,11 @@ def _measure(
 def _costs(config: TrainingConfig, path: Path) -> dict[str, float]:
     """Times a batch of 16 and weighs one of a single sequence, each in a process of its own."""
     made = provenance()
-    settings = {**_common(config), "backend": made["backend"], "machine": made["machine"]}
+    settings = {
+        **_settings(config, _LENGTHS),
+        "backend": made["backend"],
+        "machine": made["machine"],
+    }
     costs = json.loads(path.read_text()) if path.exists() else {}
     if costs.get("settings") != settings:
         console.say(f"Measuring what {config.cell} costs ...")

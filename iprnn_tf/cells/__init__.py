@@ -7,6 +7,7 @@ from iprnn_tf.cells.cell import Cell as Cell
 from iprnn_tf.cells.conv_gru import ConvGRUCell as ConvGRUCell
 from iprnn_tf.cells.conv_lstm import ConvLSTMCell as ConvLSTMCell
 from iprnn_tf.cells.e3d_lstm import E3DLSTMCell as E3DLSTMCell
+from iprnn_tf.cells.fc_lstm import FCLSTMCell as FCLSTMCell
 from iprnn_tf.cells.highway import GradientHighwayCell as GradientHighwayCell
 from iprnn_tf.cells.highway import HighwayCells as HighwayCells
 from iprnn_tf.cells.rpm import ReversiblePredictiveCell as ReversiblePredictiveCell
@@ -25,4 +26,5 @@ CELLS: dict[str, type[Cell]] = {
     "e3d_lstm": E3DLSTMCell,
     "rpm": ReversiblePredictiveCell,
     "bijective_gru": BijectiveGRUCell,
+    "fc_lstm": FCLSTMCell,
 }

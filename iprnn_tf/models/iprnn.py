@@ -6,17 +6,16 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
-from keras import ops
 
 from iprnn_tf.arguments import integer
 from iprnn_tf.autoencoders import FrameDecoder, FrameEncoder
-from iprnn_tf.cells import Cell, STGRUCell, stack_of
-from iprnn_tf.cells.cell import States, Tensor
-from iprnn_tf.models.predictor import VideoPredictor
+from iprnn_tf.cells import Cell, STGRUCell
+from iprnn_tf.cells.cell import Tensor
+from iprnn_tf.models.recurrent import Convolution, RecurrentPredictor, checked_template
 
 
 @keras.saving.register_keras_serializable(package="iprnn_tf")
-class IPRNN(VideoPredictor):
+class IPRNN(RecurrentPredictor):
     """Predicts video with a stack of recurrent memories between an encoder and a decoder.
 
     What the encoder sees at each scale goes straight to the decoder, so that the memories
@@ -66,24 +65,18 @@ class IPRNN(VideoPredictor):
         **kwargs: Any,
     ) -> None:
         super().__init__(image_shape, horizon, **kwargs)
-        template = STGRUCell(64) if cell is None else cell
-        _check_cell(template)
-        filters = template.output_size
-        self.num_layers = integer("num_layers", num_layers, "The paper's model has 4.")
+        template = checked_template(STGRUCell(64) if cell is None else cell)
         self.num_downsamplings = integer(
             "num_downsamplings", num_downsamplings, "For frames of 64x64, 2 are usual.", least=0
         )
         self.skips = skips
+        filters = template.output_size
         self.encoder_filters = _one_for_each(self.num_downsamplings, encoder_filters, filters)
 
         self.encoder = FrameEncoder(
             [*self.encoder_filters, filters], name="encoder", dtype=self.dtype_policy
         )
-        self.cell = stack_of(
-            [self._copy(template, layer) for layer in range(1, self.num_layers + 1)],
-            name="cells",
-            dtype=self.dtype_policy,
-        )
+        self.create_memories(template, num_layers)
         self.merge = None
         if self.cell.readout_size != filters:
             self.merge = keras.layers.Conv2D(
@@ -103,97 +96,33 @@ class IPRNN(VideoPredictor):
         if self.encoder.built:
             return
         height, width, channels = self.image_shape
-        features = (None, *self._latent_size(height, width), self.cell.output_size)
+        features = (None, *self.latent_size(height, width), self.cell.output_size)
         self.encoder.build((None, height, width, channels))
         self.cell.build(features)
         if self.merge is not None:
             self.merge.build((*features[:3], self.cell.readout_size))
         self.decoder.build(features)
 
-    def encode(self, frame: Tensor) -> tuple[Tensor, list[Tensor]]:
-        return self.encoder(frame)
-
-    def advance(self, features: Tensor, states: States) -> tuple[Tensor, States]:
-        features, states = self.cell(features, states)
-        return self._merge(self.cell.readout(features, states)), states
-
-    def decode(self, features: Tensor, skips: list[Tensor]) -> Tensor:
-        return self.decoder(features, skips)
-
-    def initial_states(
-        self, batch_size: int | Tensor, image_size: tuple[int, int] | None = None
-    ) -> States:
-        height, width = image_size or self.image_shape[:2]
-        return self.cell.get_initial_state(batch_size, self._latent_size(height, width))
-
-    def warm_up(self, context: Tensor, return_all: bool = False) -> tuple[list[Tensor], States]:
-        """Does what stepping over the context does, with all that can be batched over time.
-
-        Args:
-            context: `(B, T, H, W, C)`.
-            return_all: whether to decode every step, or the last alone.
-
-        Returns:
-            The predicted next frames, a list of `(B, H, W, C)`, and the last states.
-        """
-        batch, time, height, width, _ = ops.shape(context)
-        frames = ops.concatenate(ops.unstack(context, axis=1), axis=0)  # (T * B, H, W, C)
-        features, skips = self.encode(frames)
-        trajectory = self.cell.unroll(
-            ops.split(features, time, axis=0), self.initial_states(batch, (height, width))
-        )
-        states = trajectory[-1][1]
-        if not return_all:
-            trajectory = trajectory[-1:]
-            skips = [ops.split(skip, time, axis=0)[-1] for skip in skips]
-        readouts = ops.concatenate([self.cell.readout(*step) for step in trajectory], axis=0)
-        predictions = self.decode(self._merge(readouts), skips)
-        return ops.split(predictions, len(trajectory), axis=0), states
-
-    def _merge(self, readout: Tensor) -> Tensor:
+    def merged(self, readout: Tensor) -> Tensor:
         return readout if self.merge is None else self.merge(readout)
 
-    def _latent_size(self, height: Any, width: Any) -> tuple[Any, Any]:
-        stride = self.encoder.stride
-        latent_height, latent_width = (
-            None if side is None else -(-side // stride) for side in (height, width)
-        )
-        return latent_height, latent_width
-
-    def _copy(self, template: Cell, layer: int) -> Cell:
-        config = {
-            **template.get_config(),
-            "name": f"{template.name}_{layer}",
-            "dtype": keras.saving.serialize_keras_object(self.dtype_policy),
-        }
-        return type(template).from_config(config)
+    def convolutions(self) -> list[Convolution]:
+        scales = [self.latent_pixels * 4**n for n in range(self.num_downsamplings, -1, -1)]
+        encoder = zip([self.encoder.stem, *self.encoder.stages], scales, strict=True)
+        # A transposed convolution works per input pixel.
+        decoder = zip(self.decoder.stages, reversed(scales[1:]), strict=True)
+        merge = [] if self.merge is None else [(self.merge, scales[-1])]
+        layers = [*encoder, *merge, *decoder, (self.decoder.head, scales[0])]
+        return [*super().convolutions(), *((tuple(at.kernel.shape), n) for at, n in layers)]
 
     def get_config(self) -> dict[str, Any]:
-        template = self.cell.cells[0]
-        name = template.name.removesuffix("_1")
-        config = {**template.get_config(), "name": name, "trainable": True}  # See `frozen`.
         return {
             **super().get_config(),
-            "cell": keras.saving.serialize_keras_object(type(template).from_config(config)),
-            "num_layers": self.num_layers,
             "num_downsamplings": self.num_downsamplings,
             "skips": self.skips,
             "encoder_filters": self.encoder_filters,
             "output_activation": self.decoder.output_activation,
         }
-
-    @classmethod
-    def _deserialized(cls, config: dict[str, Any], custom_objects: Any) -> dict[str, Any]:
-        cell = keras.saving.deserialize_keras_object(config["cell"], custom_objects)
-        return {**config, "cell": cell}
-
-
-def _check_cell(cell: Any) -> None:
-    if not isinstance(cell, Cell):
-        raise ValueError(
-            "`cell` must be an `iprnn_tf.cells.Cell`, a template that each layer copies. "
-            f"Received: cell={cell!r}. Pass, for example, STGRUCell(filters=64, kernel_size=5)."
-        )
 
 
 def _one_for_each(

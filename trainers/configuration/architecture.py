@@ -10,12 +10,12 @@ import keras
 from iprnn_tf.cells import CELLS
 from iprnn_tf.data import FOOTAGE
 from iprnn_tf.data.shaping import CONVERTIBLE_CHANNELS
-from iprnn_tf.models import VideoPredictor, load_model
+from iprnn_tf.models import MODELS, VideoPredictor, load_model
 from trainers.configuration.footage import is_prepared
 from trainers.configuration.training_config import TrainingConfig
 from trainers.configuration.training_settings import NORMALIZATIONS
 
-_KEYS = {cell.__name__: key for key, cell in CELLS.items()}
+_KEYS = {kind.__name__: key for key, kind in (CELLS | MODELS).items()}
 
 
 def settings_of(source: str, dataset: str, data_dir: str) -> dict[str, Any]:
@@ -45,6 +45,7 @@ def architecture(model: VideoPredictor) -> dict[str, Any]:
     names -= {"horizon", "value_range"}
     return {
         **{name: value for name, value in (config | cell["config"]).items() if name in names},
+        "model_type": _KEYS.get(type(model).__name__, type(model).__name__),
         "cell": _KEYS.get(cell["class_name"], cell["class_name"]),
         "normalization": _normalization_name(cell["config"].get("normalization")),
     }

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 
-from iprnn_tf import IPRNN
 from iprnn_tf.cells import CELLS, Cell
 from iprnn_tf.data import DATASETS, FOOTAGE
 from iprnn_tf.data.video_protocols import DIGITS, VIDEO_PROTOCOLS, VideoProtocol
 from iprnn_tf.data.windows import TrainingWindows
 from iprnn_tf.losses import FrameError
+from iprnn_tf.models import MODELS, RecurrentPredictor
 from iprnn_tf.scheduled_sampling import LinearSampling
 from programs.arguments import taken_by
 from trainers.configuration.footage import FootageSettings
 from trainers.configuration.schedules import RiseAndFall
 from trainers.configuration.training_settings import (
     CELL_SETTINGS,
+    MODEL_SETTINGS,
     NORMALIZATIONS,
     OPTIMIZERS,
     PRECISIONS,
@@ -86,7 +88,8 @@ class TrainingConfig(RunSettings, LearningSettings, ModelSettings, SequenceSetti
                 f"--protocol of --dataset={self.dataset} is one of {', '.join(protocols)}. "
                 f"Received: {self.protocol}. Leave it out for the first."
             )
-        self._check_cell()
+        self._check_taken("cell", CELLS[self.cell], CELL_SETTINGS)
+        self._check_taken("model_type", MODELS[self.model_type], MODEL_SETTINGS)
         self._check_beginning()
         if self.encoder_filters is not None and len(self.encoder_filters) != self.num_downsamplings:
             raise ValueError(
@@ -108,16 +111,17 @@ class TrainingConfig(RunSettings, LearningSettings, ModelSettings, SequenceSetti
                 f"--short_batch_size={self.short_batch_size} without one. Give both, or neither."
             )
 
-    def _check_cell(self) -> None:
-        """Refuses a setting that the memory doesn't have: it would change nothing."""
-        settings = self._cell_settings
-        known = taken_by(CELLS[self.cell], settings)
+    def _check_taken(self, name: str, part: type, names: Sequence[str]) -> None:
+        """Refuses a setting that a memory or model doesn't have: it would change nothing."""
+        settings = self._settings(names)
+        known = taken_by(part, settings)
         changed = _changed(settings, ModelSettings)
-        foreign = [f"--{name}={settings[name]}" for name in changed if name not in known]
+        foreign = [f"--{own}={settings[own]}" for own in changed if own not in known]
         if foreign:
             raise ValueError(
-                f"--cell={self.cell} takes {', '.join(f'--{name}' for name in known)}. "
-                f"Received: {', '.join(foreign)}. Leave that out, or take another --cell."
+                f"--{name}={getattr(self, name)} takes "
+                f"{', '.join(f'--{own}' for own in known)}. "
+                f"Received: {', '.join(foreign)}. Leave that out, or take another --{name}."
             )
 
     @property
@@ -166,30 +170,27 @@ class TrainingConfig(RunSettings, LearningSettings, ModelSettings, SequenceSetti
         """How many sequences the first steps see."""
         return sum(stage.batch_size * count for stage, count in self.stages_of(steps))
 
-    def build_model(self) -> IPRNN:
+    def build_model(self) -> RecurrentPredictor:
         """Creates the model, with weights drawn from the seed."""
         keras.utils.set_random_seed(self.seed)
-        return IPRNN(
+        model = MODELS[self.model_type]
+        settings: dict[str, Any] = taken_by(model, self._settings(MODEL_SETTINGS))
+        return model(
             image_shape=self.build_dataset().image_shape,
             cell=self._build_cell(),
-            num_layers=self.num_layers,
-            num_downsamplings=self.num_downsamplings,
-            skips=self.skips,
             horizon=self.horizon,
-            encoder_filters=self.encoder_filters,
-            output_activation=self.output_activation,
             value_range=self.limits,
             dtype=PRECISIONS[self.mixed_precision],
+            **settings,
         )
 
     def _build_cell(self) -> Cell:
         normalization = NORMALIZATIONS[self.normalization]()
-        cell = CELLS[self.cell]
-        return cell(**taken_by(cell, self._cell_settings | {"normalization": normalization}))
+        cell, settings = CELLS[self.cell], self._settings(CELL_SETTINGS)
+        return cell(**taken_by(cell, settings | {"normalization": normalization}))
 
-    @property
-    def _cell_settings(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in CELL_SETTINGS}
+    def _settings(self, names: Sequence[str]) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in names}
 
     @property
     def error_protocol(self) -> VideoProtocol:

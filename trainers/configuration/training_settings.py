@@ -12,6 +12,7 @@ from iprnn_tf.autoencoders import OUTPUT_ACTIVATIONS
 from iprnn_tf.cells import CELLS
 from iprnn_tf.data import DATASETS
 from iprnn_tf.data.drawn import NUM_SEQUENCES
+from iprnn_tf.models import MODELS
 from iprnn_tf.optimizers import ConvMuon
 from trainers.configuration.footage import FootageSettings
 from trainers.configuration.settings import recorded, setting
@@ -32,7 +33,25 @@ PRECISIONS = {
 }
 
 # What a memory may take, by these names; each takes some of them, `filters` always.
-CELL_SETTINGS = ("filters", "kernel_size", "use_bias", "normalization", "update_bias")
+CELL_SETTINGS = (
+    "filters",
+    "kernel_size",
+    "use_bias",
+    "normalization",
+    "update_bias",
+    "forget_bias",
+    "peepholes",
+    "hidden_to_output",
+)
+# And what a model may take, beside its memories.
+MODEL_SETTINGS = (
+    "num_layers",
+    "num_downsamplings",
+    "encoder_filters",
+    "skips",
+    "patch_size",
+    "output_activation",
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,6 +83,7 @@ class ModelSettings:
         "Pretrained model to start from, whose size is taken over: run directory, .keras or "
         "preset.",
     )
+    model_type: str = setting("iprnn", "What surrounds the memories.", choices=tuple(MODELS))
     cell: str = setting("stgru", "Recurrent memory.", choices=tuple(CELLS))
     filters: int = setting(32, "Channels of the memory.", minimum=1, maximum=4096)
     kernel_size: int = setting(5, "Side of the memory's convolutions.", minimum=1, maximum=31)
@@ -75,6 +95,9 @@ class ModelSettings:
         None, "Channels of the encoder's scales, finest first; by default as many as --filters."
     )
     skips: bool = setting(True, "Skip connections from the encoder to the decoder.")
+    patch_size: int = setting(
+        4, "Side of a patch in pixels, in a model without encoder.", minimum=1, maximum=64
+    )
     output_activation: str = setting(
         "clipped", "What keeps frames in [0, 1].", choices=tuple(OUTPUT_ACTIVATIONS)
     )
@@ -83,6 +106,13 @@ class ModelSettings:
         "none", "Normalisation in the memory.", choices=tuple(NORMALIZATIONS)
     )
     update_bias: float = setting(0.0, "Added inside the update gate.", minimum=-10, maximum=10)
+    forget_bias: float = setting(
+        1.0, "Added inside an LSTM's forget gate.", minimum=-10, maximum=10
+    )
+    peepholes: bool = setting(False, "Whether the gates of --cell=conv_lstm see its cell state.")
+    hidden_to_output: bool = setting(
+        False, "Whether the output gate of --cell=causal_lstm sees the hidden state."
+    )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -18,7 +18,7 @@ import numpy as np
 from keras import ops
 
 from iprnn_tf.files import write_json
-from iprnn_tf.models import IPRNN
+from iprnn_tf.models import RecurrentPredictor
 from trainers.configuration.training_config import TrainingConfig
 from trainers.fitting.ingredients import Clock, compiled_model, training_batches
 from trainers.measuring.machine import peak_memory
@@ -46,7 +46,7 @@ def measure(config: TrainingConfig, steps: int) -> dict[str, float]:
     }
 
 
-def training_step_seconds(model: IPRNN, config: TrainingConfig) -> float:
+def training_step_seconds(model: RecurrentPredictor, config: TrainingConfig) -> float:
     """Returns the median time of the steps of a training, but the first two."""
     clock = Clock()
     batch = training_batches(config).take(1).cache().repeat()
@@ -54,7 +54,7 @@ def training_step_seconds(model: IPRNN, config: TrainingConfig) -> float:
     return statistics.median(np.diff(clock.times)[2:])
 
 
-def streamed_frame_seconds(model: IPRNN) -> float:
+def streamed_frame_seconds(model: RecurrentPredictor) -> float:
     """Returns the median time from one frame to the next, at batch 1."""
     step_model = model.step_model()
     outputs: list[Any] = [

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from iprnn_tf.models import IPRNN, VideoPredictor, load_model
+from iprnn_tf.models import RecurrentPredictor, VideoPredictor, load_model
 from trainers.configuration.architecture import architecture
 
 
-def start_from(source: str, model: IPRNN) -> None:
+def start_from(source: str, model: RecurrentPredictor) -> None:
     """Gives a new model pretrained weights.
 
     Raises:

@@ -14,7 +14,7 @@ import numpy as np
 from iprnn_tf.data import lazy_tensorflow as tf
 from iprnn_tf.data.windows import evaluation_batches
 from iprnn_tf.metrics import SquaredError
-from iprnn_tf.models import IPRNN
+from iprnn_tf.models import RecurrentPredictor
 from programs.console import console
 from trainers.configuration.training_config import TrainingConfig
 from trainers.measuring import results
@@ -25,7 +25,7 @@ TIMED_STEPS, TIMED_EXECUTIONS = 24, 3
 ROUNDS = 8  # From a number of steps to the next guess.
 
 
-def compiled_model(config: TrainingConfig) -> IPRNN:
+def compiled_model(config: TrainingConfig) -> RecurrentPredictor:
     """Creates the model, ready to fit."""
     model = config.build_model()
     compile_for(config, model, config.build_optimizer())
@@ -33,7 +33,7 @@ def compiled_model(config: TrainingConfig) -> IPRNN:
 
 
 def compile_for(
-    config: TrainingConfig, model: IPRNN, optimizer: keras.optimizers.Optimizer
+    config: TrainingConfig, model: RecurrentPredictor, optimizer: keras.optimizers.Optimizer
 ) -> None:
     """Makes a model ready to fit, or to go on in another stage with the optimizer that it has."""
     model.compile(

@@ -19,7 +19,7 @@ from iprnn_tf.data import DRAWN
 from iprnn_tf.data.drawn import HELD_OUT_SEED, DrawnSequences
 from iprnn_tf.data.windows import STREAMS
 from iprnn_tf.files import write_json
-from iprnn_tf.models import IPRNN
+from iprnn_tf.models import RecurrentPredictor
 from programs.console import console
 from trainers.configuration.training_config import TrainingConfig
 from trainers.fitting.pace import Moments, Pace
@@ -90,7 +90,7 @@ class DeviceTraining:
         config: of the run.
     """
 
-    def __init__(self, model: IPRNN, config: TrainingConfig) -> None:
+    def __init__(self, model: RecurrentPredictor, config: TrainingConfig) -> None:
         keep_compiled_programs()
         console.say("Compiling, or reading what was compiled before ...")
         begin = time.monotonic()
@@ -203,7 +203,9 @@ def keep_compiled_programs() -> None:
         jax.config.update("jax_compilation_cache_dir", str(COMPILED.expanduser()))
 
 
-def _program(model: IPRNN, config: TrainingConfig, given: Given, moments: Moments) -> Program:
+def _program(
+    model: RecurrentPredictor, config: TrainingConfig, given: Given, moments: Moments
+) -> Program:
     """Compiles the steps of an epoch."""
     import jax
 
@@ -264,15 +266,15 @@ def _key(seed: int) -> Array:
     return jax.random.key(seed)
 
 
-def _state(model: IPRNN) -> State:
+def _state(model: RecurrentPredictor) -> State:
     return tuple([variable.value for variable in part] for part in _parts(model))
 
 
-def _take_over(model: IPRNN, state: State) -> None:
+def _take_over(model: RecurrentPredictor, state: State) -> None:
     for part, values in zip(_parts(model), state, strict=True):
         for variable, value in zip(part, values, strict=True):
             variable.assign(value)
 
 
-def _parts(model: IPRNN) -> tuple[list[Any], ...]:
+def _parts(model: RecurrentPredictor) -> tuple[list[Any], ...]:
     return model.trainable_variables, model.non_trainable_variables, model.optimizer.variables

@@ -1,0 +1,184 @@
+"""Weights that were trained in PyTorch, in the layout of OpenSTL and predrnn-pytorch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+
+from iprnn_tf.arguments import checked_image_shape
+from iprnn_tf.cells import CausalLSTMCell, Cell, ConvLSTMCell, STLSTMCell
+from iprnn_tf.models.patch_rnn import PatchRNN
+
+Arrays = Mapping[str, np.ndarray]
+
+_FIRST = "cell_list.0.conv_x.0.weight"  # Every layout has it, below whatever was wrapped around.
+_UNUSED = {"conv_lstm": {"conv_o", "conv_last"}, "causal_lstm": {"conv_o"}}
+
+
+class _Source(NamedTuple):
+    """Where a convolution's kernel comes from: a module, and its gates in our order (-1: none)."""
+
+    module: str
+    gates: Sequence[int] | None = None
+
+
+_CONVOLUTIONS: dict[str, dict[str, _Source]] = {
+    "conv_lstm": {"from_features": _Source("conv_x"), "from_hidden": _Source("conv_h")},
+    "st_lstm": {
+        "from_features": _Source("conv_x"),
+        "from_hidden": _Source("conv_h"),
+        "from_memory": _Source("conv_m"),
+        "from_both": _Source("conv_o"),
+        "merge": _Source("conv_last"),
+    },
+    "causal_lstm": {
+        "from_features": _Source("conv_x"),
+        "from_hidden": _Source("conv_h"),
+        "from_cell": _Source("conv_c"),
+        "from_new_cell": _Source("conv_c2m", (0, 2, 1, 3)),
+        "from_memory": _Source("conv_m", (0, 1, -1, 2)),  # The candidate doesn't see it there.
+        "from_new_memory": _Source("conv_om"),
+        "merge": _Source("conv_last"),
+    },
+}
+_CELLS: dict[str, Callable[..., Cell]] = {
+    # What they keep of the past at first isn't the same either.
+    "conv_lstm": lambda **kwargs: ConvLSTMCell(use_bias=False, forget_bias=0.0, **kwargs),
+    "st_lstm": STLSTMCell,
+    "causal_lstm": lambda **kwargs: CausalLSTMCell(hidden_to_output=True, **kwargs),
+}
+
+
+def from_openstl(state: Arrays, image_shape: Sequence[int | None] = (64, 64, 1)) -> PatchRNN:
+    """Creates the model that a state dict of OpenSTL's ConvLSTM, PredRNN or PredRNN++ is of.
+
+    Which of them it is, its size and whether it is normalised follow from names and shapes; the
+    state dicts of predrnn-pytorch's PredRNN have the same. The model predicts what the original
+    does: in float32 their frames differ by rounding alone.
+
+    Args:
+        state: arrays by their names in PyTorch, such as "cell_list.0.conv_x.0.weight"; what
+            stands before these names, as "module.", is ignored.
+        image_shape: (H, W, C) of the frames that it was trained on.
+
+    Raises:
+        ValueError: if the arrays aren't those of such a model, or of other frames.
+
+    Reference:
+        Tan et al., OpenSTL: A Comprehensive Benchmark of Spatio-Temporal Predictive Learning,
+        NeurIPS 2023.
+    """
+    arrays = _stripped(state)
+    kind = _kind(arrays)
+    channels = checked_image_shape(image_shape)[2]
+    first = arrays[_FIRST]
+    filters = arrays["conv_last.weight"].shape[1]
+    layers = 1 + max(int(name.split(".")[1]) for name in arrays if name.startswith("cell_list."))
+    patch_size = math.isqrt(first.shape[1] // channels)
+    if patch_size**2 * channels != first.shape[1]:
+        raise ValueError(
+            "The first kernel of a model on patches takes C * p * p channels. Received: one of "
+            f"{first.shape[1]} with image_shape={tuple(image_shape)}. Give the shape of the frames "
+            "that it was trained on."
+        )
+    model = PatchRNN(
+        image_shape,
+        _CELLS[kind](
+            filters=filters, kernel_size=first.shape[-1], normalization=_normalization(arrays)
+        ),
+        num_layers=layers,
+        patch_size=patch_size,
+    )
+    _fill(model, arrays, kind)
+    return model
+
+
+def _stripped(state: Arrays) -> dict[str, np.ndarray]:
+    """The arrays by their names within the model."""
+    prefix = next((name[: -len(_FIRST)] for name in state if name.endswith(_FIRST)), None)
+    if prefix is None:
+        raise ValueError(
+            f"A state dict of OpenSTL's recurrent models has {_FIRST!r}. Received: "
+            f"{', '.join(sorted(state)[:4]) or 'none'}, ... Give the one of ConvLSTM, PredRNN or "
+            "PredRNN++."
+        )
+    return {
+        name.removeprefix(prefix): np.asarray(array, "float32")
+        for name, array in state.items()
+        if name.startswith(prefix)
+    }
+
+
+def _kind(arrays: Arrays) -> str:
+    """The memory that the names are of."""
+    modules = {name.split(".")[2] for name in arrays if name.startswith("cell_list.")}
+    for kind, convolutions in _CONVOLUTIONS.items():
+        wanted = {source.module for source in convolutions.values()}
+        if wanted <= modules <= wanted | _UNUSED.get(kind, set()):
+            return kind
+    raise ValueError(
+        "OpenSTL's ConvLSTM, PredRNN and PredRNN++ are known. Received: cells of "
+        f"{', '.join(sorted(modules))}. Give the state dict of one of these."
+    )
+
+
+def _normalization(arrays: Arrays) -> keras.layers.Layer | None:
+    """What normalises a convolution there: over channels and image, with a scale for each."""
+    if "cell_list.0.conv_x.1.weight" not in arrays:
+        return None
+    return keras.layers.LayerNormalization(axis=(1, 2, 3), epsilon=1e-5)
+
+
+def _fill(model: PatchRNN, arrays: Arrays, kind: str) -> None:
+    """Gives the model's weights the values of the arrays, each of which must fit."""
+    for layer, cell in enumerate(model.cell.cells):
+        for name, source in _CONVOLUTIONS[kind].items():
+            _assign(getattr(cell, name), arrays, f"cell_list.{layer}.{source.module}", source.gates)
+    highway: Any = getattr(model.cell, "highway", None)
+    if highway is not None:
+        _assign(highway.from_features, arrays, "gradient_highway.x_concat")
+        _assign(highway.from_state, arrays, "gradient_highway.z_concat")
+    _set(model.decoder.head.kernel, _kernel(arrays, "conv_last.weight"), "conv_last.weight")
+
+
+def _assign(target: Any, arrays: Arrays, module: str, gates: Sequence[int] | None = None) -> None:
+    """Fills a convolution and what normalises it, where its module is a sequence of the two."""
+    name = f"{module}.0.weight" if f"{module}.0.weight" in arrays else f"{module}.weight"
+    kernel = _kernel(arrays, name)
+    if gates is not None:
+        parts = np.split(kernel, sum(gate >= 0 for gate in gates), axis=-1)
+        parts.append(np.zeros_like(parts[0]))
+        kernel = np.concatenate([parts[gate] for gate in gates], axis=-1)
+    _set(target.convolution.kernel, kernel, name)
+    if target.normalization is not None:
+        scale_and_offset = {"weight": target.normalization.gamma, "bias": target.normalization.beta}
+        for part, variable in scale_and_offset.items():
+            name = f"{module}.1.{part}"  # (C, h, w) there.
+            _set(variable, np.transpose(_array(arrays, name), (1, 2, 0)), name)
+
+
+def _kernel(arrays: Arrays, name: str) -> np.ndarray:
+    return np.transpose(_array(arrays, name), (2, 3, 1, 0))  # (out, in, k, k) -> (k, k, in, out)
+
+
+def _array(arrays: Arrays, name: str) -> np.ndarray:
+    if name not in arrays:
+        raise ValueError(
+            f"A state dict of this kind has {name!r}. Received: one without it, with "
+            f"{len(arrays)} arrays. Give a whole one."
+        )
+    return arrays[name]
+
+
+def _set(variable: keras.Variable, array: np.ndarray, name: str) -> None:
+    if tuple(variable.shape) != array.shape:
+        raise ValueError(
+            f"{name!r} must have the shape {tuple(variable.shape)} here (height, width, in, out). "
+            f"Received: {array.shape}. Layers of several widths, or frames of another size, don't "
+            "fit."
+        )
+    variable.assign(array)

@@ -1,0 +1,107 @@
+"""Frames as patches of pixels, where a model has no encoder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+from iprnn_tf.autoencoders import activation_of, padded, spatial_size
+from iprnn_tf.cells.cell import Tensor
+from iprnn_tf.freezing import freeze_sublayers_of
+
+
+@keras.saving.register_keras_serializable(package="iprnn_tf")
+class PatchEncoder(keras.layers.Layer):
+    """Cuts a frame into patches, whose pixels become channels; it has no weights.
+
+    A frame whose sides the patch's don't divide is first padded with zeros at the bottom and
+    right; `PatchDecoder` crops them away again.
+
+    Args:
+        patch_size: p, the side of a patch in pixels.
+
+    Call arguments:
+        frames: `(B, H, W, C)`.
+
+    Returns:
+        `(features, skips)`: patches `(B, ceil(H / p), ceil(W / p), p * p * C)`, and the frame
+        alone, which tells its size.
+    """
+
+    def __init__(self, patch_size: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.patch_size = self.stride = patch_size
+
+    def call(self, frames: Tensor) -> tuple[Tensor, list[Tensor]]:
+        side, image = self.patch_size, padded(frames, self.patch_size)
+        batch, height, width, channels = ops.shape(image)
+        rows, columns = height // side, width // side
+        pixels = ops.reshape(image, (batch, rows, side, columns, side, channels))
+        patches = ops.transpose(pixels, (0, 1, 3, 2, 4, 5))
+        return ops.reshape(patches, (batch, rows, columns, side * side * channels)), [frames]
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "patch_size": self.patch_size}
+
+
+@keras.saving.register_keras_serializable(package="iprnn_tf")
+class PatchDecoder(keras.layers.Layer):
+    """Turns features into patches by a 1x1 convolution in float32, and puts these together.
+
+    Args:
+        patch_size: p, the side of a patch in pixels.
+        channels: C of the frame.
+        output_activation: as that of `FrameDecoder`.
+
+    Call arguments:
+        features: `(B, h, w, F)`.
+        skips: what `PatchEncoder` returned, which tells the size of the frame and nothing else.
+
+    Returns:
+        The frame, `(B, H, W, C)`, float32.
+    """
+
+    def __init__(
+        self,
+        patch_size: int,
+        channels: int = 1,
+        output_activation: str = "linear",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.patch_size = patch_size
+        self.channels = channels
+        self.output_activation = output_activation
+        self.head = keras.layers.Conv2D(
+            patch_size**2 * channels,
+            1,
+            use_bias=False,
+            activation=activation_of(output_activation),
+            data_format="channels_last",
+            name="head",
+            dtype="float32",
+        )
+
+    def build(self, features_shape: Sequence[int | None]) -> None:
+        freeze_sublayers_of(self)
+        self.head.build(features_shape)
+
+    def call(self, features: Tensor, skips: list[Tensor]) -> Tensor:
+        side, patches = self.patch_size, self.head(features)
+        batch, height, width, _ = ops.shape(patches)
+        patches = ops.reshape(patches, (batch, height, width, side, side, self.channels))
+        frames = ops.transpose(patches, (0, 1, 3, 2, 4, 5))
+        frames = ops.reshape(frames, (batch, height * side, width * side, self.channels))
+        height, width = spatial_size(skips[0])
+        return frames[:, :height, :width]
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "patch_size": self.patch_size,
+            "channels": self.channels,
+            "output_activation": self.output_activation,
+        }

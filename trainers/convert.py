@@ -1,0 +1,114 @@
+"""Makes a model of weights that were trained in PyTorch.
+
+    python -m trainers.convert --weights=predrnn.pth --output=predrnn.keras
+    python -m trainers.evaluate --model=predrnn.keras
+
+It takes the ConvLSTM, PredRNN and PredRNN++ of OpenSTL, and the PredRNN of predrnn-pytorch; which
+it is, and its size, follow from names and shapes. A `.pth`, `.pt` or `.ckpt` file is read by
+PyTorch (`pip install torch`), which runs nothing that may be in it; a `.npz` file of arrays by the
+same names needs no PyTorch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from absl import flags
+
+from iprnn_tf.files import replacing
+from iprnn_tf.models import from_openstl
+from programs import command_line
+from programs.commands import command
+from programs.console import console
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Converts as the arguments say."""
+    values = command_line.parse(__doc__ or "", _define_flags, arguments)
+    if not values.weights or not values.output:
+        raise ValueError(
+            "A conversion takes --weights (a file) and --output (a .keras file). Received: "
+            f"--weights={values.weights} --output={values.output}. Give both."
+        )
+    output = Path(values.output)
+    if output.suffix != ".keras":
+        raise ValueError(
+            f"--output is a .keras file. Received: {output}. Give {output.with_suffix('.keras')}."
+        )
+    command_line.check_file(output)
+    shape = (values.height, values.width, values.channels)
+    model = from_openstl(_state_dict(Path(values.weights)), shape)
+    with replacing(output) as path:
+        model.save(path)
+    cell = type(model.cell.cells[0]).__name__
+    console.conclude(
+        f"{model.num_layers} x {cell}({model.cell.output_size}) on patches of "
+        f"{model.patch_size} x {model.patch_size}: {model.count_params():,} weights.",
+        output,
+        command("trainers.evaluate", model=output),
+    )
+
+
+def _define_flags(values: flags.FlagValues) -> None:
+    flags.DEFINE_string("weights", None, "File of PyTorch weights.", flag_values=values)
+    flags.DEFINE_string("output", None, "File to write, .keras.", flag_values=values)
+    for name, default in (("height", 64), ("width", 64), ("channels", 1)):
+        flags.DEFINE_integer(
+            name, default, "Of the frames it was trained on.", 1, flag_values=values
+        )
+
+
+def _state_dict(path: Path) -> Mapping[str, np.ndarray]:
+    """Reads arrays by their names in PyTorch."""
+    read = READERS.get(path.suffix.lower())
+    if read is None or not path.is_file():
+        raise ValueError(
+            f"--weights is a file that ends with {', '.join(READERS)}. Received: {path}"
+            f"{'' if path.is_file() else ', which is not there'}. Give such a file."
+        )
+    return read(path)
+
+
+def _from_arrays(path: Path) -> Mapping[str, np.ndarray]:
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return dict(arrays)
+    except (OSError, ValueError, EOFError) as error:
+        raise ValueError(
+            f"--weights holds arrays by name. Received: {path}, which can't be read ({error}). "
+            "Write it by numpy.savez."
+        ) from None
+
+
+def _from_pytorch(path: Path) -> Mapping[str, np.ndarray]:
+    try:
+        import torch
+    except ImportError:
+        raise ValueError(
+            f"PyTorch reads its own files. Received: {path} and a Python without it. `pip install "
+            "torch`, or elsewhere numpy.savez the arrays of the state dict."
+        ) from None
+    try:
+        read: Any = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # What it raises isn't told.
+        raise ValueError(
+            f"--weights is what torch.save made of a state dict. Received: {path}, which can't be "
+            f"read ({str(error).splitlines()[0]}). Save the state dict alone."
+        ) from None
+    state = read.get("state_dict", read) if isinstance(read, dict) else {}
+    return {name: value.numpy() for name, value in state.items() if hasattr(value, "numpy")}
+
+
+READERS: dict[str, Callable[[Path], Mapping[str, np.ndarray]]] = {
+    ".npz": _from_arrays,
+    ".pth": _from_pytorch,
+    ".pt": _from_pytorch,
+    ".ckpt": _from_pytorch,
+}
+
+
+if __name__ == "__main__":
+    command_line.run(main)
