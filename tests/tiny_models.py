@@ -10,10 +10,15 @@ IMAGE_SHAPE, TIME, HORIZON = (36, 40, 1), 3, 3  # H != W, and a canvas that digi
 
 
 def tiny(image_shape=IMAGE_SHAPE, filters=4, kernel_size=3, seed=0, **options):
-    """A model whose weights no initialiser would give, biases included."""
+    """A model with random weights."""
     options = {"num_layers": 2, "num_downsamplings": 1, "horizon": HORIZON, **options}
     # Its configuration has the cell's name, which would count up in one process.
     model = IPRNN(image_shape, STGRUCell(filters, kernel_size, name="memory"), **options)
+    return randomized(model, seed)
+
+
+def randomized(model, seed=0):
+    """Gives a model weights that no initialiser would, biases included."""
     rng = np.random.default_rng(seed)
     for weight in model.weights:
         scale = 1.0 / np.sqrt(np.prod(weight.shape[:-1]) + 1.0)

@@ -10,7 +10,7 @@ from iprnn_tf.cells.cell import Tensor
 def parted(gates: Tensor, filters: int) -> list[Tensor]:
     """Splits fused gates after every third, `(B, h, w, 3F)` each; the last part may have fewer."""
     places = list(range(3 * filters, gates.shape[-1], 3 * filters))
-    parts: list[Tensor] = ops.split(gates, places, axis=-1)
+    parts: list[Tensor] = ops.split(gates, places, axis=-1) if places else [gates]
     return parts
 
 

@@ -30,13 +30,15 @@ _PAPER = TrainingConfig(
     test_sequences=3000,
 )
 CONFIGS = {
-    "small": TrainingConfig(encoder_filters=[16, 32], short_horizon=2),
+    "small": TrainingConfig(short_horizon=2),
     "paper": _PAPER,
     # For laptops: three halvings, so that a frame of 128 x 160 costs little more than a digit. It
-    # learns as `small` did before its study at equal operations, which was on digits alone.
+    # is what `small` was before its studies at equal operations, which were on digits alone.
     "small_video": TrainingConfig(
         dataset="video",
         protocol="paper",
+        filters=32,
+        num_layers=2,
         num_downsamplings=3,
         encoder_filters=[16, 32, 32],
         output_activation="linear",

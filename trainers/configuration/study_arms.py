@@ -74,6 +74,7 @@ _SMALL = (
     _shorter(2, 0.8),
     _memory("3x3, 26 filters", kernel_size=3, filters=26),
     _memory("one of 23 filters", num_layers=1, filters=23),
+    _memory("four of 11 filters", num_layers=4, filters=11),
     _coarse("32 filters"),
     _coarse("3x3, 52 filters", kernel_size=3, filters=52),
     _coarse("one of 45 filters", num_layers=1, filters=45),
@@ -126,6 +127,9 @@ class Study(NamedTuple):
 
 
 _BEFORE: dict[str, Any] = {
+    "filters": 32,
+    "num_layers": 2,
+    "encoder_filters": [16, 32],
     "batch_size": 4,
     "learning_rate": 2.5e-3,
     "short_horizon": 0,

@@ -85,9 +85,9 @@ class ModelSettings:
     )
     model_type: str = setting("iprnn", "What surrounds the memories.", choices=tuple(MODELS))
     cell: str = setting("stgru", "Recurrent memory.", choices=tuple(CELLS))
-    filters: int = setting(32, "Channels of the memory.", minimum=1, maximum=4096)
+    filters: int = setting(16, "Channels of the memory.", minimum=1, maximum=4096)
     kernel_size: int = setting(5, "Side of the memory's convolutions.", minimum=1, maximum=31)
-    num_layers: int = setting(2, "Height of the stack of memories.", minimum=1, maximum=64)
+    num_layers: int = setting(4, "Height of the stack of memories.", minimum=1, maximum=64)
     num_downsamplings: int = setting(
         2, "How often the encoder halves the sides.", minimum=0, maximum=6
     )
@@ -123,10 +123,10 @@ class LearningSettings:
 
     optimizer: str = setting("muon", "How weights follow gradients.", choices=tuple(OPTIMIZERS))
     steps: int = setting(
-        4000, "Training steps, rounded up to whole epochs.", minimum=1, maximum=10**9
+        2000, "Training steps, rounded up to whole epochs.", minimum=1, maximum=10**9
     )
-    batch_size: int = setting(2, "Sequences in a step.", minimum=1, maximum=65536)
-    learning_rate: float = setting(3.5e-3, "Peak of the schedule.", minimum=1e-9, maximum=10.0)
+    batch_size: int = setting(8, "Sequences in a step.", minimum=1, maximum=65536)
+    learning_rate: float = setting(4e-3, "Peak of the schedule.", minimum=1e-9, maximum=10.0)
     warmup_steps: int = setting(
         200,
         "Steps to the peak (at most a tenth of all); by the clock, their part of --steps is a part "
@@ -172,7 +172,7 @@ class LearningSettings:
         0.6, "How large that part is, if there is one.", minimum=0.0, maximum=0.99
     )
     short_steps: int = setting(
-        3000,
+        2000,
         "Its steps at most, since what comes next is soon learned; by the clock, their part of "
         "--steps is a part of the time.",
         minimum=1,

@@ -1,0 +1,49 @@
+"""Every memory and every kind of model leaves Keras: as a LiteRT file, and as ONNX."""
+
+import numpy as np
+import pytest
+from tiny_models import HORIZON, IMAGE_SHAPE, TIME, contexts, randomized, write_run
+
+from export import onnx
+from export.artifacts.artifact import open_artifact
+from export.inputs.source import Source
+from export.tflite import save_tflite
+from iprnn_tf import IPRNN
+from iprnn_tf.cells import CELLS, CausalLSTMCell, ConvLSTMCell
+from iprnn_tf.models import PatchRNN
+
+pytestmark = pytest.mark.slow
+OPTIONS = {"num_layers": 2, "horizon": HORIZON}
+MODELS = {
+    **{
+        name: lambda cell=cell: IPRNN(IMAGE_SHAPE, cell(filters=4), num_downsamplings=1, **OPTIONS)
+        for name, cell in CELLS.items()
+    },
+    "conv_lstm_with_peepholes": lambda: IPRNN(
+        IMAGE_SHAPE, ConvLSTMCell(4, peepholes=True), num_downsamplings=1, **OPTIONS
+    ),
+    "patch_rnn": lambda: PatchRNN(IMAGE_SHAPE, CausalLSTMCell(4), **OPTIONS),
+}
+
+
+@pytest.fixture(name="model", params=MODELS)
+def _model(request):
+    return randomized(MODELS[request.param]())
+
+
+def test_a_litert_file_predicts_what_the_model_predicts(model, tmp_path):
+    file = tmp_path / "model.tflite"
+    save_tflite(Source("model", model, TIME, {}, {}), file)
+    artifact = open_artifact(file)
+    expected = model.predict(contexts(1), verbose=0)
+    np.testing.assert_allclose(artifact.forecast(contexts(1)), expected, atol=1e-4)
+    np.testing.assert_allclose(artifact.stream(contexts(1)), expected, atol=1e-4)
+
+
+def test_onnx_files_predict_what_the_model_predicts(model, tmp_path):
+    pytest.importorskip("tf2onnx")
+    run = write_run(tmp_path / "run", model, context_frames=TIME)
+    onnx.main([f"--model={run}", f"--output={tmp_path / 'onnx'}"])
+    artifact = open_artifact(tmp_path / "onnx")
+    expected = model.predict(contexts(2), verbose=0)
+    np.testing.assert_allclose(artifact.forecast(contexts(2)), expected, atol=1e-4)
