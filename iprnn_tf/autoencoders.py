@@ -19,12 +19,24 @@ def _leaky_relu(x: Tensor) -> Tensor:
 
 
 def spatial_size(images: Tensor) -> tuple[int | Tensor, int | Tensor]:
-    """Height and width, as Python integers where they are known before the graph runs."""
+    """Returns height and width, as Python integers where they are known before the graph runs.
+
+    Args:
+        images: `(B, H, W, C)`.
+    """
     return ops.shape(images)[1:3]
 
 
 def padded(frames: Tensor, stride: int) -> Tensor:
-    """Pads frames with zeros, at the bottom and right, to sides that the stride divides."""
+    """Pads frames with zeros, at the bottom and right, to sides that the stride divides.
+
+    Args:
+        frames: `(B, H, W, C)`.
+        stride: of an encoder, in pixels.
+
+    Returns:
+        The same, or larger frames.
+    """
     height, width = spatial_size(frames)
     bottom, right = -height % stride, -width % stride
     if isinstance(bottom, int) and isinstance(right, int) and bottom == right == 0:
@@ -126,7 +138,7 @@ OUTPUT_ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 def activation_of(name: str) -> Callable[[Tensor], Tensor]:
-    """Returns what keeps the frames of a model in their range.
+    """Returns what keeps the frames of a model in their range, or a function that doesn't.
 
     Args:
         name: a key of `OUTPUT_ACTIVATIONS`.

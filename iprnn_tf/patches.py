@@ -8,6 +8,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from iprnn_tf.arguments import integer
 from iprnn_tf.autoencoders import activation_of, padded, spatial_size
 from iprnn_tf.cells.cell import Tensor
 from iprnn_tf.freezing import freeze_sublayers_of
@@ -29,11 +30,14 @@ class PatchEncoder(keras.layers.Layer):
     Returns:
         `(features, skips)`: patches `(B, ceil(H / p), ceil(W / p), p * p * C)`, and the frame
         alone, which tells its size.
+
+    Raises:
+        ValueError: if `patch_size` isn't a positive integer.
     """
 
     def __init__(self, patch_size: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.patch_size = self.stride = patch_size
+        self.patch_size = self.stride = _checked(patch_size)
 
     def call(self, frames: Tensor) -> tuple[Tensor, list[Tensor]]:
         side, image = self.patch_size, padded(frames, self.patch_size)
@@ -62,6 +66,9 @@ class PatchDecoder(keras.layers.Layer):
 
     Returns:
         The frame, `(B, H, W, C)`, float32.
+
+    Raises:
+        ValueError: if `patch_size` or `output_activation` is out of range.
     """
 
     def __init__(
@@ -72,7 +79,7 @@ class PatchDecoder(keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.patch_size = patch_size
+        self.patch_size = _checked(patch_size)
         self.channels = channels
         self.output_activation = output_activation
         self.head = keras.layers.Conv2D(
@@ -105,3 +112,7 @@ class PatchDecoder(keras.layers.Layer):
             "channels": self.channels,
             "output_activation": self.output_activation,
         }
+
+
+def _checked(patch_size: int) -> int:
+    return integer("patch_size", patch_size, "PredRNN's patches are of 4x4 pixels.")

@@ -1,8 +1,11 @@
 """The benchmark program: its counts are arithmetic, its timings only have to appear."""
 
 import pytest
+from keras.layers import LayerNormalization
 
 from iprnn_tf import IPRNN, STGRUCell
+from iprnn_tf.cells import ConvGRUCell, ConvLSTMCell, FCLSTMCell
+from iprnn_tf.models import PatchRNN
 from trainers import benchmark
 from trainers.measuring import data_benchmark, operations
 
@@ -21,6 +24,21 @@ def test_multiply_adds_are_counted_layer_by_layer():
     memory = half * (2 * 25 * 3 * 12 + 6 * 3)
     decoder = half * 9 * 3 * 4 + full * 4 * 2
     assert operations.multiply_adds_per_step(model) == encoder + memory + decoder
+
+
+@pytest.mark.parametrize(
+    ("cell", "multiply_adds"),
+    [
+        (ConvLSTMCell(3, kernel_size=5, peepholes=True), 4 * 6 * 25 * (4 + 3) * 12),
+        (FCLSTMCell(3, units_per_pixel=2), (4 * 6 * (4 + 2)) * 4 * 48 + 48 * 4 * 6 * 3),
+        (ConvGRUCell(3, normalization=LayerNormalization(axis=(1, 2, 3))), 24 * 25 * 7 * 9),
+    ],
+    ids=["peepholes", "matrices", "normalised"],
+)
+def test_multiply_adds_are_those_of_kernels_alone(cell, multiply_adds):
+    model = PatchRNN((8, 12, 1), cell, num_layers=1, patch_size=2)
+    head = 4 * 6 * cell.readout_size * 4
+    assert operations.multiply_adds_per_step(model) == multiply_adds + head
 
 
 @pytest.mark.slow

@@ -10,6 +10,7 @@ import pytest
 from iprnn_tf.cells import CELLS
 from trainers import compare
 from trainers.configuration.recipes import CONFIGS
+from trainers.configuration.run_directory import RunDirectory
 from trainers.measuring import comparison
 from trainers.measuring.comparison import Comparison, Memory, reported
 
@@ -109,6 +110,22 @@ def test_systems_as_published_have_their_own_architecture_and_width(tmp_path, mo
     ]
     rows = json.loads((tmp_path / "out" / "comparison.json").read_text())["rows"]
     assert [row["reported_as"] for row in rows] == ["IPRNN", "ConvLSTM", "PredRNN", "PredRNN++"]
+    with pytest.raises(
+        ValueError, match=r"Received: kind memory_swap, and .* has kind as_published"
+    ):
+        compare.main(flags[1:])
+
+
+def test_a_run_that_was_trained_otherwise_is_not_set_beside_others(tmp_path, trained, monkeypatch):
+    monkeypatch.setattr(compare, "_measured", lambda config, *_: COSTS)
+    flags = ["--kind=as_published", "--memories=predrnn", f"--output={tmp_path / 'out'}"]
+    config = dataclasses.replace(CONFIGS["small"], **compare.SYSTEMS["predrnn"])
+    folder = tmp_path / "out" / "predrnn"
+    folder.mkdir(parents=True)
+    RunDirectory(folder).create(dataclasses.replace(config, filters=7))
+    with pytest.raises(ValueError, match="predrnn, which was trained otherwise"):
+        compare.main(flags)
+    assert trained == []
 
 
 @pytest.mark.slow

@@ -35,6 +35,8 @@ def test_every_file_that_is_named_is_there():
 TABLES = {
     "iprnn_tf.cells": ["CELLS"],
     "iprnn_tf.data": ["DRAWN", "FOOTAGE"],
+    "iprnn_tf.models": ["MODELS"],
+    "trainers.configuration.systems": ["SYSTEMS"],
     "test_cell_contract": ["CELLS"],
     "test_dataset_contract": ["ROWS"],
     "test_footage": ["LAYOUTS"],

@@ -63,7 +63,7 @@ def test_settings_stand_under_what_they_decide_with_their_defaults(capsys, monke
     text = shown(PROGRAMS["trainers.train"], capsys)
     sections = dict(re.findall(r"^([A-Z][\w ]+):\n((?:  .*\n)+)", text, re.M))
     assert list(sections) == ["Settings", "Data", "Model", "Learning", "Run", "In every program"]
-    filters = "--filters=N                   Channels of the memory. (small: 32, paper: 64)"
+    filters = "--filters=N                   Channels of the memory. (small: 16, paper: 64)"
     assert filters in sections["Model"]
     assert re.search(r"--kernel_size=N .*\(5\)$", sections["Model"], re.M)
     assert re.search(r"--\[no\]xla .*\(no\)$", sections["Run"], re.M)

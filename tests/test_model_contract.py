@@ -11,6 +11,7 @@ from keras import ops
 
 from iprnn_tf import IPRNN, BlackFrames, CopyLastFrame, STGRUCell, VideoPredictor, rollout
 from iprnn_tf.cells import CausalLSTMCell, ConvLSTMCell, E3DLSTMCell, STLSTMCell
+from iprnn_tf.models import MODELS as TRAINABLE
 from iprnn_tf.models import PatchRNN
 
 BATCH, TIME, HORIZON = 2, 3, 4
@@ -56,6 +57,10 @@ def row(name):
 @pytest.fixture(params=map(row, MODELS))
 def model(request, randomize):
     return randomize(MODELS[request.param]())
+
+
+def test_every_model_that_can_be_trained_by_name_has_a_row():
+    assert set(TRAINABLE.values()) <= {type(make()) for make in MODELS.values()}
 
 
 def frame_shape(model):

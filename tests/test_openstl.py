@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from numpy_convolution import convolve, sigmoid
 
-from iprnn_tf.models import from_openstl, load_model
-from trainers import convert
+from iprnn_tf.models import from_openstl
 
 FILTERS, LAYERS, SIDE, PATCH = 4, 3, 3, 2
 HEIGHT, WIDTH, CHANNELS = IMAGE_SHAPE = (8, 12, 1)
@@ -160,35 +159,13 @@ def test_names_and_shapes_of_another_model_are_refused():
     without = {name: a for name, a in state.items() if name != "cell_list.1.conv_h.0.weight"}
     with pytest.raises(ValueError, match="Give a whole one"):
         from_openstl(without, IMAGE_SHAPE)
+    with pytest.raises(ValueError, match=r"Received: cell_list\.0\.conv_x\.0\.bias, for which"):
+        from_openstl(state | {"cell_list.0.conv_x.0.bias": np.zeros(28)}, IMAGE_SHAPE)
+    assert from_openstl(state | {"adapter.weight": np.zeros((4, 4, 1, 1))}, IMAGE_SHAPE)
+    with pytest.raises(ValueError, match=r"PredRNN\+\+ runs without normalisation"):
+        from_openstl(state_dict("predrnn_pp", normalized=True), IMAGE_SHAPE)
+    with pytest.raises(ValueError, match=r"has 'conv_last\.weight'"):
+        from_openstl({name: a for name, a in state.items() if name[:9] != "conv_last"}, IMAGE_SHAPE)
     narrow = state | {"cell_list.1.conv_h.0.weight": np.zeros((4, 4, 3, 3))}
     with pytest.raises(ValueError, match="Layers of several widths"):
         from_openstl(narrow, IMAGE_SHAPE)
-
-
-def test_a_file_of_arrays_becomes_a_model(tmp_path, capsys):
-    np.savez(tmp_path / "weights.npz", **state_dict("predrnn_pp"))
-    output = tmp_path / "model.keras"
-    flags = [f"--weights={tmp_path / 'weights.npz'}", "--height=8", "--width=12"]
-    convert.main([*flags, f"--output={output}"])
-    assert "3 x CausalLSTMCell(4) on patches of 2 x 2" in capsys.readouterr().out
-    assert load_model(output).image_shape == IMAGE_SHAPE
-
-
-@pytest.mark.parametrize(
-    ("weights", "output", "message"),
-    [
-        ("", "model.keras", "Give both"),
-        ("weights.npz", "model.h5", r"is a \.keras file.*Give .*model\.keras"),
-        ("weights.bin", "model.keras", r"ends with \.npz, \.pth, \.pt, \.ckpt\. Received"),
-        ("missing.npz", "model.keras", "which is not there"),
-        ("broken.npz", "model.keras", r"can't be read.*numpy\.savez"),
-    ],
-)
-def test_what_cannot_be_converted_is_refused(tmp_path, weights, output, message):
-    for name in ("weights.npz", "weights.bin", "broken.npz"):
-        (tmp_path / name).write_bytes(b"no weights")
-    with pytest.raises(ValueError, match=message):
-        convert.main(
-            [f"--weights={weights and tmp_path / weights}", f"--output={tmp_path / output}"]
-        )
-    assert not (tmp_path / output).exists()

@@ -216,10 +216,11 @@ def test_a_step_of_an_lstm_without_convolutions_is_its_equations(randomize):
     cell = randomize(built(FCLSTMCell(3, units_per_pixel=2)))
     x, states = images(FILTERS, 1), [images(2, 2), images(2, 3)]
     received, new_states = cell(x, list(map(ops.convert_to_tensor, states)))
-    kernel, recurrent, bias, to_features, offset = cell.get_weights()
+    to_gates, bias, to_features, offset = cell.get_weights()
     h, c = (state.reshape(BATCH, -1) for state in states)
-    i, f, g, o = np.split(x.reshape(BATCH, -1) @ kernel + h @ recurrent + bias, 4, axis=-1)
-    c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
+    both = np.concatenate([x.reshape(BATCH, -1), h], axis=-1)
+    i, f, g, o = np.split(both @ to_gates + bias, 4, axis=-1)
+    c = sigmoid(f + cell.forget_bias) * c + sigmoid(i) * np.tanh(g)
     h = sigmoid(o) * np.tanh(c)
     features = h @ to_features + offset
     for tensor, wanted in zip([received, *new_states], [features, h, c], strict=True):

@@ -243,7 +243,7 @@ def test_max_minutes_fixes_the_number_of_steps(tiny_flags, tmp_path, monkeypatch
         ["--noskips", "--protocol=svg", "--num_digits=1", "--clip_norm=0", "--histograms"],
         ["--short_horizon=1", "--decay_span=0.5", "--ema_momentum=0.5", "--steps_per_epoch=1"],
         ["--model_type=patch_rnn", "--cell=st_lstm", "--patch_size=8", "--forget_bias=0"],
-        ["--cell=fc_lstm", "--num_downsamplings=3"],
+        ["--cell=fc_lstm", "--kernel_size=5", "--num_downsamplings=3"],
         ["--xla", "--num_downsamplings=1", "--sampling_span=0", "--warmup_steps=0"],
     ],
     ids=lambda flags: " ".join(flags),
@@ -332,6 +332,7 @@ def test_a_damaged_state_is_not_resumed(tiny_run, tmp_path):
 WRONG_FLAGS = {
     "--dataset=imagenet": rf"--dataset: One of {', '.join(DATASETS)}\. Received: 'imagenet'",
     "--config=huge": "small",
+    "--model_type=x": "--model_type: One of iprnn, patch_rnn. Received: 'x'",
     "--protocol=x": "--protocol: One of canonical, svg",
     "--num_digits=4": "--num_digits: From 1 to 3. Received: 4",
     "--context_frames=0": "--context_frames: From 1 to 1000",
@@ -402,7 +403,7 @@ def test_a_users_mistake_is_one_line_and_exit_status_2():
     assert "Traceback" not in output
 
 
-@pytest.mark.parametrize(("seconds", "short"), [(100.0, 0.6), (4000.0, 3000 / 10_000)])
+@pytest.mark.parametrize(("seconds", "short"), [(100.0, 0.6), (4000.0, 2000 / 9_600)])
 def test_the_steps_that_fit_know_how_long_each_stage_is(monkeypatch, seconds, short):
     monkeypatch.setattr(
         ingredients, "_timed", lambda stage: (0.0, 0.1 if stage.horizon == 2 else 0.5)

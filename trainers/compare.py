@@ -3,7 +3,7 @@
     python -m trainers.compare --max_minutes=10       # every memory, some two hours
     python -m trainers.compare --memories=stgru,conv_lstm,st_lstm --steps=400
     python -m trainers.compare --config=paper --notrain   # what a step costs, alone
-    python -m trainers.compare --kind=as_published --config=paper --notrain   # whole systems
+    python -m trainers.compare --kind=as_published --filters=32 --max_minutes=10  # whole systems
 
 All have the recipe, data, seed and length of training of the configuration; what a memory costs is
 measured in a process of its own each. Systems as published have their own architecture and width
@@ -36,7 +36,7 @@ from programs.commands import again, command
 from programs.console import console
 from programs.processes import run_module
 from programs.provenance import provenance
-from trainers.configuration.recipes import CONFIGS
+from trainers.configuration.recipes import CONFIGS, usual_where_foreign
 from trainers.configuration.run_directory import RunDirectory
 from trainers.configuration.systems import SYSTEMS
 from trainers.configuration.training_config import TrainingConfig
@@ -49,12 +49,13 @@ from trainers.measuring.operations import multiply_adds_per_step
 from trainers.measuring.training_report import examples, measured
 
 COST_BATCH, COST_STEPS = 16, 5  # The paper's batch; its 50 steps are reckoned from a few.
-# What differs between the runs of a comparison, by its kind: the settings of each row.
+# The settings of each row, by the kind of comparison.
 KINDS: dict[str, dict[str, dict[str, Any]]] = {
     "memory_swap": {name: {"cell": name} for name in CELLS},
     "as_published": SYSTEMS,
 }
 _LENGTHS = {"steps", "steps_per_epoch", "steps_per_execution"}
+BEGUN = "length.json"  # In the output: what was asked for at first.
 # The processes that measure costs begin beside this one, which would take all memory.
 _SHARING_A_GPU = {"TF_FORCE_GPU_ALLOW_GROWTH": "true", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
 
@@ -73,10 +74,12 @@ def main(arguments: Sequence[str]) -> None:
     for variable, value in _SHARING_A_GPU.items():
         os.environ.setdefault(variable, value)
     base = _base(values, output)
-    configs = [_config(base, name, values) for name in names]
+    _check_begun(output, values)
+    configs = [_config(base, name, output, values) for name in names]
     memories = [_described(name, config) for name, config in zip(names, configs, strict=True)]
-    _check_length(output, values)
-    comparison = Comparison(_common(base, values.kind), memories, _shown(base))
+    _keep_begun(output, values)
+    settings = {"kind": values.kind, **_settings(base)}
+    comparison = Comparison(settings, memories, _shown(base))
     with command_line.when_interrupted(f"Go on with: {again('trainers.compare', values)}"):
         for memory, config in zip(memories, configs, strict=True):
             _measure(memory, config, output, values)
@@ -86,8 +89,8 @@ def main(arguments: Sequence[str]) -> None:
         output,
         command("trainers.evaluate", model=output / names[0])
         if values.train
-        else command("trainers.compare", memories=",".join(names), max_minutes=10),
-        contents="a table and pictures, and a run of each memory",
+        else again("trainers.compare", values, train=True, max_minutes=10),
+        contents="a table and pictures, and a run of each",
     )
 
 
@@ -134,19 +137,13 @@ def _memories(names: list[str], kind: str) -> list[str]:
 
 
 def _base(values: flags.FlagValues, output: Path) -> TrainingConfig:
-    """What all runs have in common: as the first of them was begun, if there is one."""
+    """What all rows build on, in the precision in which the first of them was begun, if one was."""
     config = dataclasses.replace(CONFIGS[values.config], seed=values.seed, **_width(values))
     begun = [run for run in map(RunDirectory, sorted(output.glob("*"))) if run.config_file.exists()]
     if begun:
-        config = dataclasses.replace(config, mixed_precision=begun[0].read_config().mixed_precision)
-    elif config.mixed_precision == "auto":
-        config = dataclasses.replace(config, mixed_precision=fastest_precision())
-    for run in begun:
-        if _common(run.read_config(), values.kind) != _common(config, values.kind):
-            raise ValueError(
-                "A comparison goes on with the settings it began with. Received: "
-                f"{run.path}, which was trained otherwise. Choose another --output."
-            )
+        return dataclasses.replace(config, mixed_precision=begun[0].read_config().mixed_precision)
+    if config.mixed_precision == "auto":
+        return dataclasses.replace(config, mixed_precision=fastest_precision())
     return config
 
 
@@ -154,37 +151,51 @@ def _width(values: flags.FlagValues) -> dict[str, Any]:
     return {"filters": values.filters, "encoder_filters": None} if values.filters else {}
 
 
-def _config(base: TrainingConfig, name: str, values: flags.FlagValues) -> TrainingConfig:
-    """The settings of one row."""
-    return dataclasses.replace(base, **{**KINDS[values.kind][name], **_width(values)})
+def _config(
+    base: TrainingConfig, name: str, output: Path, values: flags.FlagValues
+) -> TrainingConfig:
+    """The settings of one row; those with which it was begun, if it was, must be the same."""
+    settings = {**KINDS[values.kind][name], **_width(values)}
+    config = dataclasses.replace(base, **{**usual_where_foreign(base, settings), **settings})
+    run = RunDirectory(output / name)
+    if run.config_file.exists() and _settings(run.read_config()) != _settings(config):
+        raise ValueError(
+            "A comparison goes on with the settings it began with. Received: "
+            f"{run.path}, which was trained otherwise. Choose another --output."
+        )
+    return config
 
 
-def _common(config: TrainingConfig, kind: str) -> dict[str, Any]:
-    return _settings(config, _LENGTHS.union(*KINDS[kind].values()))
-
-
-def _settings(config: TrainingConfig, but: set[str]) -> dict[str, Any]:
+def _settings(config: TrainingConfig) -> dict[str, Any]:
+    """All settings but the length of the training."""
     settings = dataclasses.asdict(config)
-    return {name: value for name, value in settings.items() if name not in but}
+    return {name: value for name, value in settings.items() if name not in _LENGTHS}
 
 
-def _check_length(output: Path, values: flags.FlagValues) -> None:
-    """Refuses to set trainings of several lengths side by side."""
-    if not values.train:
-        return
-    asked = {"kind": values.kind, "steps": values.steps, "minutes": values.max_minutes}
-    path = output / "length.json"
-    begun = json.loads(path.read_text()) if path.exists() else asked
-    if begun != asked:
-        told = ", ".join(f"{name}: {value}" for name, value in begun.items())
+def _asked(values: flags.FlagValues) -> dict[str, Any]:
+    """What doesn't change as a comparison goes on; a length is that of trainings."""
+    length = {"steps": values.steps, "minutes": values.max_minutes} if values.train else {}
+    return {"kind": values.kind, **length}
+
+
+def _check_begun(output: Path, values: flags.FlagValues) -> None:
+    """Refuses to set memories beside systems, or trainings of several lengths side by side."""
+    path, asked = output / BEGUN, _asked(values)
+    begun = {"kind": "memory_swap", **json.loads(path.read_text())} if path.exists() else {}
+    different = [name for name in asked if name in begun and begun[name] != asked[name]]
+    if different:
         raise ValueError(
             "A comparison goes on with the kind and length of training it began with. Received: "
-            f"--kind={values.kind} --steps={values.steps} --max_minutes={values.max_minutes}, and "
-            f"{path} has {told}. "
-            "Choose another --output."
+            f"{', '.join(f'{name} {asked[name]}' for name in different)}, and {path} has "
+            f"{', '.join(f'{name} {begun[name]}' for name in different)}. Choose another --output."
         )
+
+
+def _keep_begun(output: Path, values: flags.FlagValues) -> None:
+    path = output / BEGUN
+    begun = json.loads(path.read_text()) if path.exists() else {}
     output.mkdir(parents=True, exist_ok=True)
-    write_json(path, asked)
+    write_json(path, begun | _asked(values))
 
 
 def _described(name: str, config: TrainingConfig) -> Memory:
@@ -219,14 +230,10 @@ def _measure(
 def _costs(config: TrainingConfig, path: Path) -> dict[str, float]:
     """Times a batch of 16 and weighs one of a single sequence, each in a process of its own."""
     made = provenance()
-    settings = {
-        **_settings(config, _LENGTHS),
-        "backend": made["backend"],
-        "machine": made["machine"],
-    }
+    settings = _settings(config) | {key: made[key] for key in ("backend", "machine")}
     costs = json.loads(path.read_text()) if path.exists() else {}
     if costs.get("settings") != settings:
-        console.say(f"Measuring what {config.cell} costs ...")
+        console.say(f"Measuring what {path.name.removesuffix('.cost.json')} costs ...")
         costs = {
             "settings": settings,
             "batch": _measured(config, COST_BATCH, COST_STEPS),

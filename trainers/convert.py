@@ -4,16 +4,17 @@
     python -m trainers.evaluate --model=predrnn.keras
 
 It takes the ConvLSTM, PredRNN and PredRNN++ of OpenSTL, and the PredRNN of predrnn-pytorch; which
-it is, and its size, follow from names and shapes. A `.pth`, `.pt` or `.ckpt` file is read by
-PyTorch (`pip install torch`), which runs nothing that may be in it; a `.npz` file of arrays by the
-same names needs no PyTorch.
+it is, and its size, follow from names and shapes. What `torch.save` wrote (`.pth`, `.pt`, `.ckpt`,
+`.ckpt-80000`) is read by PyTorch (`pip install torch`), which executes no code in it; a `.npz`
+file of arrays by the same names needs no PyTorch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from absl import flags
@@ -23,6 +24,9 @@ from iprnn_tf.models import from_openstl
 from programs import command_line
 from programs.commands import command
 from programs.console import console
+
+SUFFIXES = (".npz", ".pth", ".pt", ".ckpt")
+WRAPPERS = ("state_dict", "net_param")  # Lightning's, and predrnn-pytorch's.
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -63,20 +67,20 @@ def _define_flags(values: flags.FlagValues) -> None:
 
 def _state_dict(path: Path) -> Mapping[str, np.ndarray]:
     """Reads arrays by their names in PyTorch."""
-    read = READERS.get(path.suffix.lower())
-    if read is None or not path.is_file():
+    suffix = path.suffix.lower().partition("-")[0]
+    if suffix not in SUFFIXES or not path.is_file():
         raise ValueError(
-            f"--weights is a file that ends with {', '.join(READERS)}. Received: {path}"
+            f"--weights is a file that ends with {', '.join(SUFFIXES)}. Received: {path}"
             f"{'' if path.is_file() else ', which is not there'}. Give such a file."
         )
-    return read(path)
+    return _from_arrays(path) if suffix == ".npz" else _from_pytorch(path)
 
 
 def _from_arrays(path: Path) -> Mapping[str, np.ndarray]:
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            return dict(arrays)
-    except (OSError, ValueError, EOFError) as error:
+        arrays = np.load(path, allow_pickle=False)
+        return {} if isinstance(arrays, np.ndarray) else dict(arrays)
+    except (OSError, ValueError, EOFError, BadZipFile) as error:
         raise ValueError(
             f"--weights holds arrays by name. Received: {path}, which can't be read ({error}). "
             "Write it by numpy.savez."
@@ -96,18 +100,15 @@ def _from_pytorch(path: Path) -> Mapping[str, np.ndarray]:
     except Exception as error:  # What it raises isn't told.
         raise ValueError(
             f"--weights is what torch.save made of a state dict. Received: {path}, which can't be "
-            f"read ({str(error).splitlines()[0]}). Save the state dict alone."
+            f"read ({type(error).__name__}). Save the state dict alone."
         ) from None
-    state = read.get("state_dict", read) if isinstance(read, dict) else {}
-    return {name: value.numpy() for name, value in state.items() if hasattr(value, "numpy")}
-
-
-READERS: dict[str, Callable[[Path], Mapping[str, np.ndarray]]] = {
-    ".npz": _from_arrays,
-    ".pth": _from_pytorch,
-    ".pt": _from_pytorch,
-    ".ckpt": _from_pytorch,
-}
+    state = read if isinstance(read, dict) else {}
+    state = next((state[key] for key in WRAPPERS if key in state), state)
+    return {
+        name: value.detach().float().numpy()
+        for name, value in state.items()
+        if isinstance(value, torch.Tensor)
+    }
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from keras import ops
 
 from iprnn_tf.arguments import agree, integer
 from iprnn_tf.cells.cell import Cell, States, Tensor
+from iprnn_tf.cells.gates import parted, written
 from iprnn_tf.freezing import freeze_sublayers_of
 
 
@@ -18,14 +19,14 @@ from iprnn_tf.freezing import freeze_sublayers_of
 class FCLSTMCell(Cell):
     """An LSTM that sees an image as one vector: what memories were before they had convolutions.
 
-        i, f, g, o = sigmoid, sigmoid, tanh, sigmoid of W x + U h + b
+        i, f, g, o = sigmoid, sigmoid, tanh, sigmoid of W [x, h] + b
         c'         = f . c + i . g
         h'         = o . tanh(c')
         features   = V h' + d
 
-    where x holds all pixels and channels of the features, and `.` is the product of elements.
-    Gates and memory are those of `keras.layers.LSTMCell`, whose forget gate starts with a bias
-    of 1; the paper's baseline has peepholes besides.
+    where x holds all pixels and channels of the features, and `.` is the product of elements. A
+    forget bias is added inside f. The gates are ordered as above on the last axis. A deviation:
+    the baseline of the second paper has peepholes.
 
     The units are as many as `units_per_pixel` asks for, and the states are images like those of
     every other memory. The weights belong to one size of the features, and their number grows
@@ -34,6 +35,7 @@ class FCLSTMCell(Cell):
     Args:
         filters: F, the channels of the features that the cell returns.
         units_per_pixel: n, so that the LSTM has h * w * n units.
+        forget_bias: constant added inside the forget gate, so that a new cell remembers.
 
     Call arguments:
         features: x, `(B, h, w, C)`.
@@ -51,12 +53,19 @@ class FCLSTMCell(Cell):
         for images in Shi et al., Convolutional LSTM Network, NIPS 2015.
     """
 
-    def __init__(self, filters: int, units_per_pixel: int = 1, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        filters: int,
+        units_per_pixel: int = 1,
+        forget_bias: float = 1.0,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.filters = integer("filters", filters, "IPRNN uses 64.")
         self.units_per_pixel = integer(
             "units_per_pixel", units_per_pixel, "Each is a unit for every pixel of the features."
         )
+        self.forget_bias = forget_bias
 
     @property
     def state_size(self) -> list[int]:
@@ -74,14 +83,15 @@ class FCLSTMCell(Cell):
                 f"{tuple(input_shape)}. Fix the height and width of the frames, or take a memory "
                 "of convolutions."
             )
-        units, policy = self._pixels * self.units_per_pixel, self.dtype_policy
-        self.memory = keras.layers.LSTMCell(units, name="memory", dtype=policy)
-        self.to_features = keras.layers.Dense(
-            self._pixels * self.filters, name="to_features", dtype=policy
-        )
+        units = self._pixels * self.units_per_pixel
+        self.to_gates = self._dense(4 * units, "to_gates")
+        self.to_features = self._dense(self._pixels * self.filters, "to_features")
         freeze_sublayers_of(self)
-        self.memory.build((None, self._pixels * (input_shape[-1] or 1)))
+        self.to_gates.build((None, self._pixels * (input_shape[-1] or 1) + units))
         self.to_features.build((None, units))
+
+    def _dense(self, units: int, name: str) -> keras.layers.Dense:
+        return keras.layers.Dense(units, name=name, dtype=self.dtype_policy)
 
     def call(self, features: Tensor, states: States) -> tuple[Tensor, States]:
         if not agree(features.shape[1:3], self.image_size):
@@ -90,12 +100,20 @@ class FCLSTMCell(Cell):
                 f"{self.image_size}. Received: features of shape {tuple(features.shape)}. Resize "
                 "the frames, or take a memory of convolutions."
             )
-        hidden, states = self.memory(_as_vectors(features), list(map(_as_vectors, states)))
-        return self._as_images(self.to_features(hidden)), list(map(self._as_images, states))
+        features, hidden, cell = map(self._as_vectors, [features, *states])
+        gates = self.to_gates(ops.concatenate([features, hidden], axis=-1))
+        into_cell, out = parted(gates, cell.shape[-1])  # (B, 3U) and (B, U)
+        cell = written(into_cell, cell, self.forget_bias)
+        hidden = ops.sigmoid(out) * ops.tanh(cell)
+        features = self._as_images(self.to_features(hidden))
+        return features, [self._as_images(hidden), self._as_images(cell)]
 
     @property
     def _pixels(self) -> int:
         return math.prod(side or 1 for side in self.image_size)
+
+    def _as_vectors(self, images: Tensor) -> Tensor:
+        return ops.reshape(images, (-1, self._pixels * images.shape[-1]))
 
     def _as_images(self, vectors: Tensor) -> Tensor:
         return ops.reshape(vectors, (-1, *self.image_size, vectors.shape[-1] // self._pixels))
@@ -105,8 +123,5 @@ class FCLSTMCell(Cell):
             **super().get_config(),
             "filters": self.filters,
             "units_per_pixel": self.units_per_pixel,
+            "forget_bias": self.forget_bias,
         }
-
-
-def _as_vectors(images: Tensor) -> Tensor:
-    return ops.reshape(images, (ops.shape(images)[0], -1))

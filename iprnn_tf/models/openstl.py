@@ -16,7 +16,9 @@ from iprnn_tf.models.patch_rnn import PatchRNN
 Arrays = Mapping[str, np.ndarray]
 
 _FIRST = "cell_list.0.conv_x.0.weight"  # Every layout has it, below whatever was wrapped around.
+# Modules that are created there and never called, in the cells and in the model.
 _UNUSED = {"conv_lstm": {"conv_o", "conv_last"}, "causal_lstm": {"conv_o"}}
+_UNUSED_BY_PREDICTION = "adapter."  # PredRNN-V2's, which its loss alone asks.
 
 
 class _Source(NamedTuple):
@@ -46,7 +48,7 @@ _CONVOLUTIONS: dict[str, dict[str, _Source]] = {
     },
 }
 _CELLS: dict[str, Callable[..., Cell]] = {
-    # What they keep of the past at first isn't the same either.
+    # Its forget gate has no constant; those of the others have 1, as here.
     "conv_lstm": lambda **kwargs: ConvLSTMCell(use_bias=False, forget_bias=0.0, **kwargs),
     "st_lstm": STLSTMCell,
     "causal_lstm": lambda **kwargs: CausalLSTMCell(hidden_to_output=True, **kwargs),
@@ -57,13 +59,16 @@ def from_openstl(state: Arrays, image_shape: Sequence[int | None] = (64, 64, 1))
     """Creates the model that a state dict of OpenSTL's ConvLSTM, PredRNN or PredRNN++ is of.
 
     Which of them it is, its size and whether it is normalised follow from names and shapes; the
-    state dicts of predrnn-pytorch's PredRNN have the same. The model predicts what the original
-    does: in float32 their frames differ by rounding alone.
+    state dicts of predrnn-pytorch's PredRNN have the same, since its convolutions have no biases.
+    The model predicts what the original does: in float32 their frames differ by rounding alone.
 
     Args:
         state: arrays by their names in PyTorch, such as "cell_list.0.conv_x.0.weight"; what
             stands before these names, as "module.", is ignored.
         image_shape: (H, W, C) of the frames that it was trained on.
+
+    Returns:
+        The model, with a linear output, in float32.
 
     Raises:
         ValueError: if the arrays aren't those of such a model, or of other frames.
@@ -74,27 +79,48 @@ def from_openstl(state: Arrays, image_shape: Sequence[int | None] = (64, 64, 1))
     """
     arrays = _stripped(state)
     kind = _kind(arrays)
-    channels = checked_image_shape(image_shape)[2]
-    first = arrays[_FIRST]
-    filters = arrays["conv_last.weight"].shape[1]
-    layers = 1 + max(int(name.split(".")[1]) for name in arrays if name.startswith("cell_list."))
-    patch_size = math.isqrt(first.shape[1] // channels)
-    if patch_size**2 * channels != first.shape[1]:
-        raise ValueError(
-            "The first kernel of a model on patches takes C * p * p channels. Received: one of "
-            f"{first.shape[1]} with image_shape={tuple(image_shape)}. Give the shape of the frames "
-            "that it was trained on."
-        )
+    filters = _array(arrays, "conv_last.weight").shape[1]
+    _, inputs, kernel_size, _ = arrays[_FIRST].shape
     model = PatchRNN(
         image_shape,
         _CELLS[kind](
-            filters=filters, kernel_size=first.shape[-1], normalization=_normalization(arrays)
+            filters=filters, kernel_size=kernel_size, normalization=_normalization(arrays, kind)
         ),
-        num_layers=layers,
-        patch_size=patch_size,
+        num_layers=1 + max(int(name.split(".")[1]) for name in arrays if _of_cells(name)),
+        patch_size=_patch_size(inputs, image_shape),
     )
-    _fill(model, arrays, kind)
+    used = _fill(model, arrays, kind)
+    left = [name for name in arrays if name not in used and not _is_unused(name, kind)]
+    if left:
+        raise ValueError(
+            "Every array of a state dict has its place in the model. Received: "
+            f"{', '.join(left[:4])}, for which there is none: biases of convolutions, for example, "
+            "these models don't have. Give the state dict of another version."
+        )
     return model
+
+
+def _patch_size(inputs: int, image_shape: Sequence[int | None]) -> int:
+    """The side of the patches of which the first kernel takes so many channels."""
+    channels = checked_image_shape(image_shape)[2]
+    side = math.isqrt(inputs // channels)
+    if side**2 * channels != inputs:
+        raise ValueError(
+            "The first kernel of a model on patches takes C * p * p channels. Received: one of "
+            f"{inputs} with image_shape={tuple(image_shape)}. Give the shape of the frames that it "
+            "was trained on."
+        )
+    return side
+
+
+def _of_cells(name: str) -> bool:
+    return name.startswith("cell_list.")
+
+
+def _is_unused(name: str, kind: str) -> bool:
+    unused = _UNUSED.get(kind, set())
+    in_cell = _of_cells(name) and name.split(".")[2] in unused
+    return in_cell or name.startswith(_UNUSED_BY_PREDICTION)
 
 
 def _stripped(state: Arrays) -> dict[str, np.ndarray]:
@@ -115,7 +141,7 @@ def _stripped(state: Arrays) -> dict[str, np.ndarray]:
 
 def _kind(arrays: Arrays) -> str:
     """The memory that the names are of."""
-    modules = {name.split(".")[2] for name in arrays if name.startswith("cell_list.")}
+    modules = {name.split(".")[2] for name in arrays if _of_cells(name)}
     for kind, convolutions in _CONVOLUTIONS.items():
         wanted = {source.module for source in convolutions.values()}
         if wanted <= modules <= wanted | _UNUSED.get(kind, set()):
@@ -126,26 +152,37 @@ def _kind(arrays: Arrays) -> str:
     )
 
 
-def _normalization(arrays: Arrays) -> keras.layers.Layer | None:
+def _normalization(arrays: Arrays, kind: str) -> keras.layers.Layer | None:
     """What normalises a convolution there: over channels and image, with a scale for each."""
     if "cell_list.0.conv_x.1.weight" not in arrays:
         return None
+    if kind == "causal_lstm":
+        raise ValueError(
+            "OpenSTL's PredRNN++ runs without normalisation alone. Received: the state dict of one "
+            "with layer_norm. Give one without."
+        )
     return keras.layers.LayerNormalization(axis=(1, 2, 3), epsilon=1e-5)
 
 
-def _fill(model: PatchRNN, arrays: Arrays, kind: str) -> None:
-    """Gives the model's weights the values of the arrays, each of which must fit."""
-    for layer, cell in enumerate(model.cell.cells):
-        for name, source in _CONVOLUTIONS[kind].items():
-            _assign(getattr(cell, name), arrays, f"cell_list.{layer}.{source.module}", source.gates)
+def _fill(model: PatchRNN, arrays: Arrays, kind: str) -> set[str]:
+    """Gives the model's weights the values of arrays, and returns the names of these."""
+    places: dict[str, tuple[Any, Sequence[int] | None]] = {
+        f"cell_list.{layer}.{source.module}": (getattr(cell, name), source.gates)
+        for layer, cell in enumerate(model.cell.cells)
+        for name, source in _CONVOLUTIONS[kind].items()
+    }
     highway: Any = getattr(model.cell, "highway", None)
     if highway is not None:
-        _assign(highway.from_features, arrays, "gradient_highway.x_concat")
-        _assign(highway.from_state, arrays, "gradient_highway.z_concat")
+        places["gradient_highway.x_concat"] = (highway.from_features, None)
+        places["gradient_highway.z_concat"] = (highway.from_state, None)
+    used = {"conv_last.weight"}
     _set(model.decoder.head.kernel, _kernel(arrays, "conv_last.weight"), "conv_last.weight")
+    for module, (convolution, gates) in places.items():
+        used |= _assign(convolution, arrays, module, gates)
+    return used
 
 
-def _assign(target: Any, arrays: Arrays, module: str, gates: Sequence[int] | None = None) -> None:
+def _assign(target: Any, arrays: Arrays, module: str, gates: Sequence[int] | None) -> set[str]:
     """Fills a convolution and what normalises it, where its module is a sequence of the two."""
     name = f"{module}.0.weight" if f"{module}.0.weight" in arrays else f"{module}.weight"
     kernel = _kernel(arrays, name)
@@ -154,11 +191,12 @@ def _assign(target: Any, arrays: Arrays, module: str, gates: Sequence[int] | Non
         parts.append(np.zeros_like(parts[0]))
         kernel = np.concatenate([parts[gate] for gate in gates], axis=-1)
     _set(target.convolution.kernel, kernel, name)
-    if target.normalization is not None:
-        scale_and_offset = {"weight": target.normalization.gamma, "bias": target.normalization.beta}
-        for part, variable in scale_and_offset.items():
-            name = f"{module}.1.{part}"  # (C, h, w) there.
-            _set(variable, np.transpose(_array(arrays, name), (1, 2, 0)), name)
+    norm, scale, offset = target.normalization, f"{module}.1.weight", f"{module}.1.bias"
+    if norm is None:
+        return {name}
+    for variable, part in ((norm.gamma, scale), (norm.beta, offset)):
+        _set(variable, np.transpose(_array(arrays, part), (1, 2, 0)), part)  # (C, h, w) there.
+    return {name, scale, offset}
 
 
 def _kernel(arrays: Arrays, name: str) -> np.ndarray:

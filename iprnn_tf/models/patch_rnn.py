@@ -7,7 +7,6 @@ from typing import Any
 
 import keras
 
-from iprnn_tf.arguments import integer
 from iprnn_tf.cells import Cell, STLSTMCell
 from iprnn_tf.models.recurrent import Convolution, RecurrentPredictor, checked_template
 from iprnn_tf.patches import PatchDecoder, PatchEncoder
@@ -57,8 +56,8 @@ class PatchRNN(RecurrentPredictor):
         **kwargs: Any,
     ) -> None:
         super().__init__(image_shape, horizon, **kwargs)
-        self.patch_size = integer("patch_size", patch_size, "PredRNN's patches are of 4x4 pixels.")
-        self.encoder = PatchEncoder(self.patch_size, name="encoder", dtype=self.dtype_policy)
+        self.encoder = PatchEncoder(patch_size, name="encoder", dtype=self.dtype_policy)
+        self.patch_size = self.encoder.patch_size
         template = STLSTMCell(128) if cell is None else cell
         self.create_memories(checked_template(template), num_layers)
         self.decoder = PatchDecoder(

@@ -52,7 +52,11 @@ class RecurrentPredictor(VideoPredictor):
         return self.decoder(features, skips)
 
     def merged(self, readout: Tensor) -> Tensor:
-        """Returns the features for `decode`, given what was read out of the memories."""
+        """Returns the features that `decode` gets.
+
+        Args:
+            readout: what was read out of the memories, `(B, h, w, readout_size)`.
+        """
         return readout
 
     def advance(self, features: Tensor, states: States) -> tuple[Tensor, States]:
@@ -66,7 +70,15 @@ class RecurrentPredictor(VideoPredictor):
         return self.cell.get_initial_state(batch_size, self.latent_size(height, width))
 
     def latent_size(self, height: Any, width: Any) -> tuple[Any, Any]:
-        """Returns (h, w) of the features of a frame; a side that is open stays so."""
+        """Returns the size of the features of a frame.
+
+        Args:
+            height: H of the frame, or None where it is open.
+            width: W of the frame, likewise.
+
+        Returns:
+            (h, w), with None where the frame's side is.
+        """
         latent_height, latent_width = (
             None if side is None else -(-side // self.encoder.stride) for side in (height, width)
         )
@@ -99,11 +111,13 @@ class RecurrentPredictor(VideoPredictor):
     def convolutions(self) -> list[Convolution]:
         """Returns what a step computes: kernels, and at how many pixels each is applied.
 
-        What else a memory does, as the attention of E3D-LSTM, isn't among it. Where the size of
-        frames is open, one pixel of the features is counted.
+        The matrices of a memory without convolutions are applied once. What else a memory does, as
+        the attention of E3D-LSTM, isn't counted. Where the size of frames is open, one pixel of
+        the features is.
         """
         pixels = self.latent_pixels
-        shapes = [tuple(weight.shape) for weight in self.cell.weights if len(weight.shape) > 1]
+        kernels = [weight for weight in self.cell.weights if weight.name.endswith("kernel")]
+        shapes = [tuple(kernel.shape) for kernel in kernels]
         # 3D convolutions go over clips as long as they are deep; matrices see the whole image.
         depth = max((shape[0] for shape in shapes if len(shape) == 5), default=1)
         times = {2: 1, 4: pixels, 5: pixels * depth}
@@ -140,6 +154,9 @@ class RecurrentPredictor(VideoPredictor):
 
 def checked_template(cell: Any) -> Cell:
     """Returns what every layer is to copy.
+
+    Args:
+        cell: what was given as such.
 
     Raises:
         ValueError: if it is not a `Cell`.

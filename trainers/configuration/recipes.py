@@ -7,6 +7,7 @@ from typing import Any
 
 from absl import flags
 
+from iprnn_tf.cells import CELLS
 from iprnn_tf.data import DATASETS
 from iprnn_tf.data.video_protocols import VIDEO_PROTOCOLS
 from iprnn_tf.models import MODELS
@@ -14,7 +15,11 @@ from programs.arguments import taken_by
 from trainers.configuration.architecture import settings_of
 from trainers.configuration.settings import given_settings
 from trainers.configuration.training_config import TrainingConfig, check_data_settings
-from trainers.configuration.training_settings import MODEL_SETTINGS, ModelSettings
+from trainers.configuration.training_settings import (
+    CELL_SETTINGS,
+    MODEL_SETTINGS,
+    ModelSettings,
+)
 
 _PAPER = TrainingConfig(
     output_activation="linear",
@@ -82,21 +87,28 @@ def resolve(name: str, values: flags.FlagValues) -> TrainingConfig:
         dataset = given.get("dataset", CONFIGS[name].dataset)
         changes |= settings_of(given["init_from"], dataset, given.get("data_dir", ""))
     settings = {**changes, **given}
-    settings = {**_usual_where_foreign(CONFIGS[name], settings), **settings}
+    settings = {**usual_where_foreign(CONFIGS[name], settings), **settings}
     horizon = settings.get("horizon", CONFIGS[name].horizon)
     if "init_from" in settings or horizon <= CONFIGS[name].short_horizon:
         settings.setdefault("short_horizon", 0)  # Nothing would be gained by it.
     return dataclasses.replace(CONFIGS[name], **settings)
 
 
-def _usual_where_foreign(config: TrainingConfig, changes: dict[str, Any]) -> dict[str, Any]:
-    """The usual values of what the configuration sets and the chosen model doesn't have."""
-    chosen = MODELS[changes.get("model_type", config.model_type)]
-    known = taken_by(chosen, dict.fromkeys(MODEL_SETTINGS))
+def usual_where_foreign(config: TrainingConfig, changes: dict[str, Any]) -> dict[str, Any]:
+    """Returns the usual values of all settings that the chosen model and memory don't have.
+
+    Args:
+        config: what is changed.
+        changes: settings, among them perhaps a model or memory; one that isn't known has none.
+    """
+    model = MODELS.get(changes.get("model_type", config.model_type))
+    cell = CELLS.get(changes.get("cell", config.cell))
+    usual = {field.name: field.default for field in dataclasses.fields(ModelSettings)}
     return {
-        field.name: field.default
-        for field in dataclasses.fields(ModelSettings)
-        if field.name in MODEL_SETTINGS and field.name not in known
+        name: usual[name]
+        for part, names in ((model, MODEL_SETTINGS), (cell, CELL_SETTINGS))
+        if part is not None
+        for name in set(names) - taken_by(part, usual).keys()
     }
 
 

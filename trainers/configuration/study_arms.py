@@ -74,7 +74,6 @@ _SMALL = (
     _shorter(2, 0.8),
     _memory("3x3, 26 filters", kernel_size=3, filters=26),
     _memory("one of 23 filters", num_layers=1, filters=23),
-    _memory("four of 11 filters", num_layers=4, filters=11),
     _coarse("32 filters"),
     _coarse("3x3, 52 filters", kernel_size=3, filters=52),
     _coarse("one of 45 filters", num_layers=1, filters=45),
@@ -134,6 +133,7 @@ _BEFORE: dict[str, Any] = {
     "learning_rate": 2.5e-3,
     "short_horizon": 0,
     "short_span": 0.5,
+    "short_steps": 3000,
     "output_activation": "linear",
 }
 STUDIES: dict[str, Study] = {

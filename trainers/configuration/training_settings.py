@@ -42,6 +42,7 @@ CELL_SETTINGS = (
     "forget_bias",
     "peepholes",
     "hidden_to_output",
+    "units_per_pixel",
 )
 # And what a model may take, beside its memories.
 MODEL_SETTINGS = (
@@ -112,6 +113,9 @@ class ModelSettings:
     peepholes: bool = setting(False, "Whether the gates of --cell=conv_lstm see its cell state.")
     hidden_to_output: bool = setting(
         False, "Whether the output gate of --cell=causal_lstm sees the hidden state."
+    )
+    units_per_pixel: int = setting(
+        1, "Units of --cell=fc_lstm for each pixel of the features.", minimum=1, maximum=64
     )
 
 
@@ -211,7 +215,7 @@ class RunSettings:
         minimum=1,
         maximum=10**6,
     )
-    validation_every: int = setting(16, "Epochs between validations.", minimum=1, maximum=10**9)
+    validation_every: int = setting(8, "Epochs between validations.", minimum=1, maximum=10**9)
     validation_sequences: int = setting(
         200,
         "Sequences that choose the best checkpoint.",

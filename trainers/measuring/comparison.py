@@ -56,7 +56,7 @@ class Memory:
     """What is known of one memory; what wasn't measured is left out.
 
     Args:
-        name: a key of `iprnn_tf.cells.CELLS`.
+        name: of the memory, or of the system that it is the memory of.
         row: figures by the keys of the table's columns.
         validations: pairs of minutes of training and validation MSE.
         errors: squared error per lead time, on the test split.
@@ -130,7 +130,8 @@ class Comparison:
         self._draw(folder)
 
     def _draw(self, folder: Path) -> None:
-        title = "The same net with other memories"
+        whole = self.settings.get("kind") == "as_published"
+        title = "Systems as published" if whole else "The same net with other memories"
         trained = [memory for memory in self.memories if memory.errors]
         if not trained:
             return
