@@ -151,9 +151,9 @@ def test_training_on_real_digits_beats_both_trivial_baselines(tmp_path):
             "--encoder_filters=8,16",
             "--steps=100",
             "--steps_per_epoch=100",
+            "--batch_size=2",
             "--validation_sequences=50",
-            "--test_sequences=600",
-            "--learning_rate=4e-3",
+            "--test_sequences=300",
             "--mixed_precision=float32",
             f"--output={tmp_path / 'run'}",
         ]
