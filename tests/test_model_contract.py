@@ -47,7 +47,7 @@ MODELS = {
 }
 
 
-SLOW = ("iprnn_with_an_eidetic_memory",)
+SLOW = ("iprnn_with_an_eidetic_memory", "patch_rnn_of_any_size")
 
 
 def row(name):

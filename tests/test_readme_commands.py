@@ -21,12 +21,12 @@ ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 PORT = 16006
 SHORTER = {  # What makes a command quick, without making it another one.
-    "make train": "MINUTES=1",
+    "make train": "MINUTES=2",
     "make test": "--dry-run",  # This is one of its tests.
     "pip install": "--dry-run --quiet",
-    "python -m trainers.train --dataset=mnist": "--max_minutes=1 --test_sequences=64",
-    "python -m trainers.train --dataset=video": "--max_minutes=1",
-    "python -m trainers.train --init_from": "--max_minutes=1 --test_sequences=64",
+    "python -m trainers.train --dataset=mnist": "--max_minutes=2 --test_sequences=64",
+    "python -m trainers.train --dataset=video": "--max_minutes=2",
+    "python -m trainers.train --init_from": "--max_minutes=2 --test_sequences=64",
     "python -m trainers.evaluate": "--sequences=64",
     "python -m trainers.benchmark speed": "--config=small --steps=2",
     "python -m export.benchmark": "--sequences=8",
