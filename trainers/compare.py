@@ -74,10 +74,11 @@ def main(arguments: Sequence[str]) -> None:
     for variable, value in _SHARING_A_GPU.items():
         os.environ.setdefault(variable, value)
     base = _base(values, output)
-    _check_begun(output, values)
+    begun = _begun(output, values)
     configs = [_config(base, name, output, values) for name in names]
     memories = [_described(name, config) for name, config in zip(names, configs, strict=True)]
-    _keep_begun(output, values)
+    output.mkdir(parents=True, exist_ok=True)
+    write_json(output / BEGUN, begun)
     settings = {"kind": values.kind, **_settings(base)}
     comparison = Comparison(settings, memories, _shown(base))
     with command_line.when_interrupted(f"Go on with: {again('trainers.compare', values)}"):
@@ -178,8 +179,12 @@ def _asked(values: flags.FlagValues) -> dict[str, Any]:
     return {"kind": values.kind, **length}
 
 
-def _check_begun(output: Path, values: flags.FlagValues) -> None:
-    """Refuses to set memories beside systems, or trainings of several lengths side by side."""
+def _begun(output: Path, values: flags.FlagValues) -> dict[str, Any]:
+    """What was asked for at first, and is now; memories beside systems, or several lengths, aren't.
+
+    Raises:
+        ValueError: if the two differ.
+    """
     path, asked = output / BEGUN, _asked(values)
     begun = {"kind": "memory_swap", **json.loads(path.read_text())} if path.exists() else {}
     different = [name for name in asked if name in begun and begun[name] != asked[name]]
@@ -189,13 +194,7 @@ def _check_begun(output: Path, values: flags.FlagValues) -> None:
             f"{', '.join(f'{name} {asked[name]}' for name in different)}, and {path} has "
             f"{', '.join(f'{name} {begun[name]}' for name in different)}. Choose another --output."
         )
-
-
-def _keep_begun(output: Path, values: flags.FlagValues) -> None:
-    path = output / BEGUN
-    begun = json.loads(path.read_text()) if path.exists() else {}
-    output.mkdir(parents=True, exist_ok=True)
-    write_json(path, begun | _asked(values))
+    return begun | asked
 
 
 def _described(name: str, config: TrainingConfig) -> Memory:

@@ -5,8 +5,8 @@
     python -m trainers.release --model=runs/... --output=my_model --zip   # to put on a server
 
 A preset is loaded by `from_preset` of the model's class, without a network, and takes a tenth of a
-run directory.
-What is measured are the rounded weights, on the test split of every protocol of the data set.
+run directory. What is measured are the rounded weights, on the test split of every protocol of the
+data set.
 """
 
 from __future__ import annotations

@@ -27,9 +27,9 @@ class CausalLSTMCell(ProjectingCell):
 
     where `*` is a convolution (that with W5 one of 1x1) and `.` the product of elements. The term
     with W6 is not the paper's but its authors' code's, and an option. A deviation: a forget bias
-    is added inside both forget gates. In a stack, m comes from the layer
-    below, in the bottom layer from the top of the step before, and a gradient highway lies between
-    the first two layers: see `HighwayCells`. Alone, the cell hands m to itself.
+    is added inside both forget gates. In a stack, m comes from the layer below, in the bottom layer
+    from the top of the step before, and a gradient highway lies between the first two layers: see
+    `HighwayCells`. Alone, the cell hands m to itself.
 
     Args:
         filters: F, the channels of all three states.
