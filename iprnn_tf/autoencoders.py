@@ -18,6 +18,11 @@ def _leaky_relu(x: Tensor) -> Tensor:
     return ops.leaky_relu(x, negative_slope=NEGATIVE_SLOPE)
 
 
+def _padding(pytorch_padding: bool) -> str:
+    """Of Keras's layers of stride 2; where it is PyTorch's, what they pad or crop is done here."""
+    return "valid" if pytorch_padding else "same"
+
+
 def spatial_size(images: Tensor) -> tuple[int | Tensor, int | Tensor]:
     """Returns height and width, as Python integers where they are known before the graph runs.
 
@@ -57,6 +62,10 @@ class FrameEncoder(keras.layers.Layer):
 
     Args:
         filters: channels of each scale, finest first: `n + 1` numbers for n downsamplings.
+        pytorch_padding: whether the zeros that kernels of stride 2 reach lie above and left of the
+            image, as PyTorch's padding=1 has them, so that row i of what they give is centred on
+            row 2i. Weights from there need that; by default row i is centred on row 2i + 1, as
+            Keras's padding="same" has it.
 
     Call arguments:
         frames: `(B, H, W, C)`.
@@ -71,9 +80,12 @@ class FrameEncoder(keras.layers.Layer):
         GRUs, ICIP 2021; Chang et al., MAU, NeurIPS 2021.
     """
 
-    def __init__(self, filters: Sequence[int], **kwargs: Any) -> None:
+    def __init__(
+        self, filters: Sequence[int], pytorch_padding: bool = False, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.filters = list(filters)
+        self.pytorch_padding = pytorch_padding
         if not self.filters:
             raise ValueError(
                 "`filters` gives the channels of each scale, finest first, at least one. "
@@ -93,7 +105,7 @@ class FrameEncoder(keras.layers.Layer):
                 channels,
                 3,
                 strides=2,
-                padding="same",
+                padding=_padding(pytorch_padding),
                 activation=_leaky_relu,
                 data_format="channels_last",
                 name=f"down_{scale}",
@@ -115,6 +127,8 @@ class FrameEncoder(keras.layers.Layer):
         skips = []
         for stage in self.stages:
             skips.append(features)
+            if self.pytorch_padding:
+                features = ops.pad(features, [[0, 0], [1, 0], [1, 0], [0, 0]])
             features = stage(features)
         if skips:
             # The stem looks at single pixels, so cropping it is exact.
@@ -122,7 +136,8 @@ class FrameEncoder(keras.layers.Layer):
         return features, skips
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "filters": self.filters}
+        own = {"filters": self.filters, "pytorch_padding": self.pytorch_padding}
+        return {**super().get_config(), **own}
 
 
 def _clipped(frames: Tensor) -> Tensor:
@@ -170,6 +185,7 @@ class FrameDecoder(keras.layers.Layer):
         output_activation: of the last convolution, a key of `OUTPUT_ACTIVATIONS`: "linear", which
             leaves [0, 1] at times; "clipped", which can't, and is trained as if it were linear;
             or "sigmoid".
+        pytorch_padding: as that of `FrameEncoder`: row i is spread around row 2i instead of 2i + 1.
 
     Call arguments:
         features: `(B, h, w, F)`.
@@ -189,10 +205,12 @@ class FrameDecoder(keras.layers.Layer):
         channels: int = 1,
         skips: bool = True,
         output_activation: str = "linear",
+        pytorch_padding: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.output_activation = output_activation
+        self.pytorch_padding = pytorch_padding
         self.filters = list(filters)
         self.channels = channels
         self.skips = skips
@@ -201,7 +219,7 @@ class FrameDecoder(keras.layers.Layer):
                 stage_filters,
                 3,
                 strides=2,
-                padding="same",
+                padding=_padding(pytorch_padding),
                 activation=_leaky_relu if scale else None,
                 data_format="channels_last",
                 name=f"up_{scale}",
@@ -234,7 +252,10 @@ class FrameDecoder(keras.layers.Layer):
             )
         for stage, skip in zip(self.stages, reversed(skips), strict=True):
             height, width = spatial_size(skip)
-            features = stage(features)[:, :height, :width]
+            features = stage(features)
+            if self.pytorch_padding:
+                features = features[:, 1:, 1:]  # Twice the sides, and one more before.
+            features = features[:, :height, :width]
             if self.skips:
                 features = features + skip
         return self.head(features)
@@ -246,4 +267,5 @@ class FrameDecoder(keras.layers.Layer):
             "channels": self.channels,
             "skips": self.skips,
             "output_activation": self.output_activation,
+            "pytorch_padding": self.pytorch_padding,
         }

@@ -53,7 +53,8 @@ def _randomize():
         rng = np.random.default_rng(seed)
         for weight in layer.weights:
             scale = min(0.4, 2 / math.sqrt(math.prod(weight.shape[:-1])))
-            weight.assign(rng.normal(0.0, scale, weight.shape).astype("float32"))
+            values = rng.normal(0.0, scale, weight.shape).astype("float32")
+            weight.assign(np.abs(values) if weight.name.endswith("variance") else values)
         return layer
 
     return assign

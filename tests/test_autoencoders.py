@@ -9,6 +9,7 @@ SIZES = [(8, 16), (9, 14), (7, 5)]
 BATCH, CHANNELS = 2, 3
 
 every_size = pytest.mark.parametrize("size", SIZES, ids=str)
+every_padding = pytest.mark.parametrize("pytorch_padding", [False, True])
 every_depth = pytest.mark.parametrize("downsamplings", [0, 1, 2, 3])
 
 
@@ -37,8 +38,9 @@ def padded_size(size, downsamplings):
 
 @every_size
 @every_depth
-def test_each_scale_halves_the_padded_frame(randomize, size, downsamplings):
-    encoder, _ = pair(randomize, downsamplings)
+@every_padding
+def test_each_scale_halves_the_padded_frame(randomize, size, downsamplings, pytorch_padding):
+    encoder, _ = pair(randomize, downsamplings, pytorch_padding=pytorch_padding)
     features, skips = encoder(images(BATCH, *size, CHANNELS))
     height, width = padded_size(size, downsamplings)
     scales = [(height >> scale, width >> scale) for scale in range(downsamplings + 1)]
@@ -61,10 +63,11 @@ def test_the_decoder_gives_a_frame_of_the_size_that_was_encoded(
 
 @every_size
 @every_depth
+@every_padding
 def test_a_frame_that_the_stride_does_not_divide_is_padded_with_zeros_and_cropped_back(
-    randomize, size, downsamplings
+    randomize, size, downsamplings, pytorch_padding
 ):
-    encoder, decoder = pair(randomize, downsamplings)
+    encoder, decoder = pair(randomize, downsamplings, pytorch_padding=pytorch_padding)
     frames = images(BATCH, *size, CHANNELS)
     height, width = padded_size(size, downsamplings)
     bottom, right = height - size[0], width - size[1]
@@ -74,8 +77,11 @@ def test_a_frame_that_the_stride_does_not_divide_is_padded_with_zeros_and_croppe
 
 
 @every_size
-def test_sizes_that_are_known_only_when_the_graph_runs_give_the_same(randomize, size):
-    encoder, decoder = pair(randomize, 2)
+@every_padding
+def test_sizes_that_are_known_only_when_the_graph_runs_give_the_same(
+    randomize, size, pytorch_padding
+):
+    encoder, decoder = pair(randomize, 2, pytorch_padding=pytorch_padding)
     frame = keras.Input((None, None, CHANNELS))
     decoded = decoder(*encoder(frame))
     assert decoded.shape == (None, None, None, CHANNELS)
@@ -83,6 +89,28 @@ def test_sizes_that_are_known_only_when_the_graph_runs_give_the_same(randomize, 
     frames = images(BATCH, *size, CHANNELS)
     expected = array(decoder(*encoder(frames)))
     np.testing.assert_allclose(model.predict(frames, verbose=0), expected, atol=1e-5)
+
+
+@every_padding
+def test_a_kernel_of_stride_2_is_centred_on_even_pixels_as_in_pytorch_or_on_odd_ones(
+    pytorch_padding,
+):
+    encoder = FrameEncoder([1, 1], pytorch_padding=pytorch_padding)
+    decoder = FrameDecoder([1], skips=False, pytorch_padding=pytorch_padding)
+    encoder.build((None, None, None, 1))
+    decoder.build((None, None, None, 1))
+    centre = np.zeros((3, 3, 1, 1))
+    centre[1, 1] = 1
+    for layer in [encoder.stem, *encoder.stages, *decoder.stages, decoder.head]:
+        own = centre if layer.kernel_size == (3, 3) else np.ones((1, 1, 1, 1))
+        layer.set_weights([own, np.zeros(1)])
+    frames = np.abs(images(BATCH, 8, 12, 1))
+    first = 0 if pytorch_padding else 1
+    features, skips = encoder(frames)
+    np.testing.assert_allclose(array(features), frames[:, first::2, first::2], atol=1e-6)
+    expected = np.zeros_like(frames)
+    expected[:, first::2, first::2] = frames[:, first::2, first::2]
+    np.testing.assert_allclose(array(decoder(features, skips)), expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("scale", [0, 1, 2])
@@ -126,7 +154,13 @@ def test_predictions_are_not_clipped(randomize):
 
 
 @pytest.mark.parametrize(
-    "layer", [FrameEncoder([2, 3, 4]), FrameDecoder([2, 3], channels=3, skips=False)], ids=repr
+    "layer",
+    [
+        FrameEncoder([2, 3, 4]),
+        FrameEncoder([2, 3], pytorch_padding=True),
+        FrameDecoder([2, 3], channels=3, skips=False, pytorch_padding=True),
+    ],
+    ids=repr,
 )
 def test_config_round_trip(layer):
     assert type(layer).from_config(layer.get_config()).get_config() == layer.get_config()

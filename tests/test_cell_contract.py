@@ -14,6 +14,8 @@ from iprnn_tf.cells import CELLS as TRAINABLE
 from iprnn_tf.cells import (
     BijectiveGRUCell,
     CausalLSTMCell,
+    ClipCells,
+    ClipLSTMCell,
     ConvGRUCell,
     ConvLSTMCell,
     E3DLSTMCell,
@@ -61,6 +63,18 @@ CELLS = {
     ),
     "e3d_lstm": lambda **kwargs: E3DLSTMCell(4, kernel_size=3, history=2, **kwargs),
     "e3d_lstm_of_single_frames": lambda **kwargs: E3DLSTMCell(4, kernel_size=3, depth=1, **kwargs),
+    "e3d_lstm_of_whole_clips": lambda **kwargs: E3DLSTMCell(
+        2, kernel_size=3, history=2, clips=True, **kwargs
+    ),
+    "clip_lstm": lambda **kwargs: ClipLSTMCell(2, depth=2, **kwargs),
+    "rpm_of_clips": lambda **kwargs: ReversiblePredictiveCell(
+        2, kernel_size=3, use_bias=True, clips=True, depth=2, **kwargs
+    ),
+    "clips": lambda **kwargs: ClipCells(
+        [E3DLSTMCell(2, kernel_size=3, history=2, clips=True, **kwargs) for _ in range(2)],
+        channels=4,
+        **kwargs,
+    ),
     "rpm": lambda **kwargs: ReversiblePredictiveCell(4, kernel_size=3, **kwargs),
     "bijective_gru": lambda **kwargs: BijectiveGRUCell(4, kernel_size=3, **kwargs),
     "fc_lstm": lambda **kwargs: FCLSTMCell(3, units_per_pixel=2, **kwargs),
@@ -177,7 +191,7 @@ def test_every_state_tensor_matters_to_the_features_or_what_is_read_out(cell):
     for index in range(len(cell.state_size)):
         states = random_states(cell)
         before = cell.readout(*cell(features, states))
-        states[index] = states[index] + 1
+        states[index] = states[index] + images(*states[index].shape, seed=99)
         after = cell.readout(*cell(features, states))
         assert not np.allclose(*arrays([before, after]))
 

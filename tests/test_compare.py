@@ -107,9 +107,20 @@ def test_systems_as_published_have_their_own_architecture_and_width(tmp_path, mo
         ("patch_rnn", "conv_lstm", 128),
         ("patch_rnn", "st_lstm", 128),
         ("patch_rnn", "causal_lstm", 128),
+        ("patch_rnn", "e3d_lstm", 64),
+        ("crevnet", "rpm", 64),
+        ("folded_rnn", "bijective_gru", 256),
     ]
     rows = json.loads((tmp_path / "out" / "comparison.json").read_text())["rows"]
-    assert [row["reported_as"] for row in rows] == ["IPRNN", "ConvLSTM", "PredRNN", "PredRNN++"]
+    assert [row["reported_as"] for row in rows] == [
+        "IPRNN",
+        "ConvLSTM",
+        "PredRNN",
+        "PredRNN++",
+        "E3D-LSTM",
+        "CrevNet",
+        "FRNN",
+    ]
     with pytest.raises(
         ValueError, match=r"Received: kind memory_swap, and .* has kind as_published"
     ):

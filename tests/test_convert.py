@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
+import test_author
 from test_openstl import IMAGE_SHAPE, state_dict
 
 from iprnn_tf.models import load_model
 from trainers import convert
+from trainers.configuration.architecture import architecture
 
 
 def test_a_file_of_arrays_becomes_a_model(tmp_path, capsys):
@@ -15,6 +17,27 @@ def test_a_file_of_arrays_becomes_a_model(tmp_path, capsys):
     convert.main([*flags, f"--output={output}"])
     assert "3 x CausalLSTMCell(4) on patches of 2 x 2" in capsys.readouterr().out
     assert load_model(output).image_shape == IMAGE_SHAPE
+
+
+def test_names_tell_whose_layout_a_file_has(tmp_path, capsys):
+    state = test_author.state_dict()
+    np.savez(tmp_path / "weights.npz", **{f"model.{name}": state[name] for name in state})
+    output = tmp_path / "model.keras"
+    flags = [f"--weights={tmp_path / 'weights.npz'}", "--height=8", "--width=12", "--channels=3"]
+    convert.main([*flags, f"--output={output}"])
+    said = capsys.readouterr().out
+    assert "IPRNN, 2 x STGRUCell(4) on frames whose sides are divided by 4: " in said
+    model = load_model(output)
+    np.testing.assert_allclose(
+        test_author.predicted(model),
+        test_author.Original(state)(test_author.contexts(), test_author.HORIZON),
+        atol=1e-4,
+    )
+    # Training it further takes that over; else all would shift by a pixel at each scale.
+    assert architecture(model)["pytorch_padding"]
+    np.savez(tmp_path / "weights.npz", other=np.zeros(1))
+    with pytest.raises(ValueError, match=r"conv_x.*OpenSTL.*conv_t.*author\. Received: other"):
+        convert.main([*flags, f"--output={output}"])
 
 
 @pytest.mark.parametrize(

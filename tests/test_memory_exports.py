@@ -9,8 +9,16 @@ from export.artifacts.artifact import open_artifact
 from export.inputs.source import Source
 from export.tflite import save_tflite
 from iprnn_tf import IPRNN
-from iprnn_tf.cells import CELLS, CausalLSTMCell, ConvLSTMCell
-from iprnn_tf.models import PatchRNN
+from iprnn_tf.cells import (
+    CELLS,
+    BijectiveGRUCell,
+    CausalLSTMCell,
+    ConvLSTMCell,
+    E3DLSTMCell,
+    ReversiblePredictiveCell,
+    STGRUCell,
+)
+from iprnn_tf.models import CrevNet, FoldedRNN, PatchRNN
 
 pytestmark = pytest.mark.slow
 OPTIONS = {"num_layers": 2, "horizon": HORIZON}
@@ -22,7 +30,19 @@ MODELS = {
     "conv_lstm_with_peepholes": lambda: IPRNN(
         IMAGE_SHAPE, ConvLSTMCell(4, peepholes=True), num_downsamplings=1, **OPTIONS
     ),
+    "iprnn_with_pytorch_padding": lambda: IPRNN(
+        IMAGE_SHAPE, STGRUCell(4), pytorch_padding=True, **OPTIONS
+    ),
     "patch_rnn": lambda: PatchRNN(IMAGE_SHAPE, CausalLSTMCell(4), **OPTIONS),
+    "patch_rnn_of_clips": lambda: PatchRNN(
+        IMAGE_SHAPE, E3DLSTMCell(4, clips=True, history=2), **OPTIONS
+    ),
+    "crevnet": lambda: CrevNet(
+        IMAGE_SHAPE, ReversiblePredictiveCell(16, 3, clips=True), blocks=[1, 1], **OPTIONS
+    ),
+    "folded_rnn": lambda: FoldedRNN(
+        IMAGE_SHAPE, BijectiveGRUCell(4), num_downsamplings=2, **OPTIONS
+    ),
 }
 
 

@@ -10,9 +10,16 @@ import tensorflow as tf
 from keras import ops
 
 from iprnn_tf import IPRNN, BlackFrames, CopyLastFrame, STGRUCell, VideoPredictor, rollout
-from iprnn_tf.cells import CausalLSTMCell, ConvLSTMCell, E3DLSTMCell, STLSTMCell
+from iprnn_tf.cells import (
+    BijectiveGRUCell,
+    CausalLSTMCell,
+    ConvLSTMCell,
+    E3DLSTMCell,
+    ReversiblePredictiveCell,
+    STLSTMCell,
+)
 from iprnn_tf.models import MODELS as TRAINABLE
-from iprnn_tf.models import PatchRNN
+from iprnn_tf.models import CrevNet, FoldedRNN, PatchRNN
 
 BATCH, TIME, HORIZON = 2, 3, 4
 OPEN_SIZE = (11, 7)  # Where a model leaves height and width open.
@@ -23,10 +30,22 @@ def iprnn(image_shape, **kwargs):
     return IPRNN(image_shape, horizon=HORIZON, **kwargs)
 
 
+def crevnet(image_shape, num_layers=2, blocks=(2, 1)):
+    filters = 16 * image_shape[2]
+    cell = ReversiblePredictiveCell(filters, 3, use_bias=True, clips=True)
+    return CrevNet(image_shape, cell, num_layers, blocks, horizon=HORIZON)
+
+
+def folded_rnn(image_shape, num_layers=2):
+    options = {"num_layers": num_layers, "num_downsamplings": 2, "encoder_filters": [2, 3]}
+    return FoldedRNN(image_shape, BijectiveGRUCell(4, kernel_size=3), **options, horizon=HORIZON)
+
+
 MODELS = {
     "iprnn": lambda: iprnn((12, 8, 1)),
     "iprnn_without_skips": lambda: iprnn((12, 8, 1), skips=False),
     "iprnn_padded": lambda: iprnn((11, 7, 3), encoder_filters=[2, 3]),
+    "iprnn_padded_as_in_pytorch": lambda: iprnn((11, 7, 3), pytorch_padding=True),
     "iprnn_of_any_size": lambda: iprnn((None, None, 1), num_downsamplings=3),
     "iprnn_at_full_resolution": lambda: iprnn((6, 5, 1), num_downsamplings=0),
     "iprnn_with_a_highway": lambda: iprnn((12, 8, 1), cell=CausalLSTMCell(4, kernel_size=3)),
@@ -42,12 +61,29 @@ MODELS = {
     "patch_rnn_of_any_size": lambda: PatchRNN(
         (None, None, 1), CausalLSTMCell(4, kernel_size=3), num_layers=2, horizon=HORIZON
     ),
+    "patch_rnn_of_clips": lambda: PatchRNN(
+        (11, 7, 1), E3DLSTMCell(4, kernel_size=3, history=2, clips=True), 2, horizon=HORIZON
+    ),
+    "crevnet": lambda: crevnet((16, 8, 1)),
+    "crevnet_padded": lambda: crevnet((11, 7, 1), num_layers=1, blocks=[1, 1]),
+    "crevnet_of_any_size": lambda: crevnet((None, None, 3)),
+    "folded_rnn": lambda: folded_rnn((12, 8, 1)),
+    "folded_rnn_padded": lambda: folded_rnn((11, 7, 3), num_layers=1),
+    "folded_rnn_of_any_size": lambda: folded_rnn((None, None, 1), num_layers=1),
     "copy_last_frame": lambda: CopyLastFrame((12, 8, 1), horizon=HORIZON),
     "black_frames": lambda: BlackFrames((None, None, 3), horizon=HORIZON),
 }
 
 
-SLOW = ("iprnn_with_an_eidetic_memory", "patch_rnn_of_any_size")
+SLOW = (
+    "iprnn_with_an_eidetic_memory",
+    "patch_rnn_of_any_size",
+    "patch_rnn_of_clips",
+    "crevnet",
+    "crevnet_of_any_size",
+    "folded_rnn",
+    "folded_rnn_of_any_size",
+)
 
 
 def row(name):

@@ -11,9 +11,12 @@ import jax
 import keras
 import numpy as np
 import pytest
+from keras import ops
 
+from iprnn_tf.cells import CELLS
 from iprnn_tf.models import load_model
 from trainers import train
+from trainers.configuration.run_directory import RunDirectory
 from trainers.configuration.training_config import TrainingConfig
 from trainers.fitting import on_device
 from trainers.fitting.ingredients import compiled_model
@@ -31,6 +34,8 @@ from trainers.fitting import on_device
 {change}
 command_line.run(train.main)
 """
+# What climbs from one cell to the next takes two of them; so does a highway.
+LAYERS = {"st_lstm": 2, "causal_lstm": 2, "e3d_lstm": 2}
 INTERRUPTED_IN_ITS_SECOND_EPOCH = """
 run = on_device.DeviceTraining.run_epoch
 def interrupted(training, progress, pace, epoch):
@@ -158,6 +163,45 @@ def test_the_steps_of_an_epoch_are_those_of_keras(precision):
     if precision == "float32":  # The first steps in the other find the scale of the loss.
         for variable, untrained in zip(own, config.build_model().trainable_variables, strict=False):
             assert not (variable.numpy() == untrained.numpy()).all()
+
+
+def interrupted_in_its_second_epoch(run_epoch):
+    def run(training, progress, pace, epoch):
+        if epoch == 1:
+            raise KeyboardInterrupt
+        return run_epoch(training, progress, pace, epoch)
+
+    return run
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("memory", CELLS)
+def test_every_memory_learns_and_goes_on_where_it_was_cut(
+    flags, tmp_path, monkeypatch, memory, precision
+):
+    monkeypatch.setattr(train, "report", lambda config, run, training: None)
+    flags = [*flags, "--context_frames=2", "--horizon=2", "--num_downsamplings=3", "--steps=4"]
+    flags += [f"--cell={memory}", f"--num_layers={LAYERS.get(memory, 1)}"]
+    flags += ["--kernel_size=5"] if memory == "fc_lstm" else []  # The usual: it has none.
+    flags += [f"--mixed_precision={precision}"]
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    train.main([*flags, f"--output={whole}"])
+    with monkeypatch.context() as patch:
+        run_epoch = on_device.DeviceTraining.run_epoch
+        interrupted = interrupted_in_its_second_epoch(run_epoch)
+        patch.setattr(on_device.DeviceTraining, "run_epoch", interrupted)
+        with pytest.raises(KeyboardInterrupt, match="saved: 2 of 4"):
+            train.main([*flags, f"--output={cut}"])
+    train.main([f"--resume={cut}"])
+    assert state(cut).keys() == state(whole).keys()
+    for name, array in state(whole).items():
+        np.testing.assert_array_equal(state(cut)[name], array)
+    untrained = RunDirectory(whole).read_config().build_model().trainable_variables
+    for variable, before in zip(load_model(whole).trainable_variables, untrained, strict=True):
+        after = ops.convert_to_numpy(variable)
+        assert np.isfinite(after).all(), variable.path
+        assert (after != ops.convert_to_numpy(before)).any(), variable.path
 
 
 @pytest.mark.slow

@@ -132,8 +132,8 @@ def rpm(cell, x, states):
 
 
 def e3d_lstm(cell, x, states):
-    earlier, h, history, m = states
-    x = frames_of(np.concatenate([x, earlier], axis=-1))
+    *earlier, h, history, m = states
+    x = frames_of(np.concatenate([x, *earlier], axis=-1))
     h, m, *remembered = [frames_of(part) for part in (h, m, *np.split(history, cell.history, -1))]
     x_r, x_i, x_g, x_i2, x_f2, x_g2, x_o = terms(cell, "from_features", x)
     h_r, h_i, h_g, h_o = terms(cell, "from_hidden", h)
@@ -151,7 +151,33 @@ def e3d_lstm(cell, x, states):
     [merged] = terms(cell, "merge", np.concatenate([c, m], axis=-1))
     h = sigmoid(x_o + h_o + c_o + m_o) * np.tanh(merged)
     history = np.concatenate([*np.split(history, cell.history, -1)[1:], folded(c)], axis=-1)
+    if cell.clips:
+        return folded(h), [folded(h), history, folded(m)]
     return h[:, 0], [folded(x)[..., :FILTERS], folded(h), history, folded(m)]
+
+
+def clip_lstm(cell, x, states):
+    x, h, c, m = map(frames_of, (x, *states))
+    x_i, x_f, x_g, x_i2, x_f2, x_g2, x_o = terms(cell, "from_features", x)
+    h_i, h_f, h_g, h_o = terms(cell, "from_hidden", h)
+    c_i, c_f, c_g = terms(cell, "from_cell", c)
+    c = sigmoid(x_f + h_f + c_f) * c + sigmoid(x_i + h_i + c_i) * np.tanh(x_g + h_g + c_g)
+    c_i, c_f, c_g = terms(cell, "from_new_cell", c)
+    m_i, m_f, m_g = terms(cell, "from_memory", m)
+    m = sigmoid(x_f2 + m_f + c_f) * m + sigmoid(x_i2 + m_i + c_i) * np.tanh(x_g2 + m_g + c_g)
+    both = np.concatenate([c, m], axis=-1)
+    [o], [merged] = terms(cell, "from_both", both), terms(cell, "merge", both)
+    h = folded(sigmoid(x_o + h_o + o) * np.tanh(merged))
+    return h, [h, folded(c), folded(m)]
+
+
+def rpm_of_clips(cell, x, states):
+    seen, changed = np.split(frames_of(x), 2, axis=-1)
+    h, states = clip_lstm(cell.memory, folded(seen), states)
+    h = frames_of(h)
+    [g] = terms(cell, "gate", h)
+    g = sigmoid(g)
+    return folded(np.concatenate([(1 - g) * changed + g * h, seen], axis=-1)), states
 
 
 def frames_of(images):
@@ -163,6 +189,7 @@ def folded(clips):
     return np.concatenate([clips[:, 0], clips[:, 1]], axis=-1)
 
 
+CLIPS = {"clips": True, "depth": 2}
 ROWS = {
     "conv_lstm": (ConvLSTMCell, {}, conv_lstm),
     "conv_lstm_as_published": (ConvLSTMCell, {"peepholes": True, "forget_bias": 0.0}, conv_lstm),
@@ -178,6 +205,8 @@ ROWS = {
     "rpm": (ReversiblePredictiveCell, {}, rpm),
     "e3d_lstm": (E3DLSTMCell, {"history": 3}, e3d_lstm),
     "gradient_highway": (GradientHighwayCell, {}, gradient_highway),
+    "e3d_lstm_of_clips": (E3DLSTMCell, CLIPS, e3d_lstm),
+    "rpm_of_clips": (ReversiblePredictiveCell, {**CLIPS, "use_bias": True}, rpm_of_clips),
 }
 
 
@@ -186,9 +215,10 @@ ROWS = {
 def test_a_step_is_the_equations(randomize, name, kernel_size):
     make, options, transcription = ROWS[name]
     cell = make(FILTERS, kernel_size=kernel_size, **options)
-    cell.build((BATCH, HEIGHT, WIDTH, FILTERS))
+    channels = cell.clip_length * FILTERS
+    cell.build((BATCH, HEIGHT, WIDTH, channels))
     randomize(cell)
-    x = images(FILTERS, 1)
+    x = images(channels, 1)
     states = [images(size, 2 + index) for index, size in enumerate(cell.state_size)]
     features, new_states = cell(x, states)
     expected, expected_states = transcription(cell, x, states)

@@ -18,7 +18,7 @@ import pytest
 from PIL import Image
 
 from iprnn_tf.data import DATASETS
-from iprnn_tf.models import load_model
+from iprnn_tf.models import MODELS, load_model
 from programs.commands import command, tensorboard
 from trainers import train
 from trainers.configuration.training_config import TrainingConfig
@@ -332,7 +332,7 @@ def test_a_damaged_state_is_not_resumed(tiny_run, tmp_path):
 WRONG_FLAGS = {
     "--dataset=imagenet": rf"--dataset: One of {', '.join(DATASETS)}\. Received: 'imagenet'",
     "--config=huge": "small",
-    "--model_type=x": "--model_type: One of iprnn, patch_rnn. Received: 'x'",
+    "--model_type=x": rf"--model_type: One of {', '.join(MODELS)}\. Received: 'x'",
     "--protocol=x": "--protocol: One of canonical, svg",
     "--num_digits=4": "--num_digits: From 1 to 3. Received: 4",
     "--context_frames=0": "--context_frames: From 1 to 1000",

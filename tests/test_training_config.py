@@ -8,7 +8,7 @@ from absl import flags
 
 from iprnn_tf import STGRUCell
 from iprnn_tf.cells import CELLS
-from iprnn_tf.models import PatchRNN
+from iprnn_tf.models import FoldedRNN, PatchRNN
 from trainers.configuration.recipes import CONFIGS, resolve
 from trainers.configuration.settings import define_flags
 from trainers.configuration.training_config import TrainingConfig
@@ -79,6 +79,17 @@ def test_a_model_gets_the_settings_that_it_takes():
         resolved("small", "--model_type=patch_rnn", "--noskips")
     with pytest.raises(ValueError, match=r"--model_type=iprnn takes.*Received: --patch_size=8"):
         resolved("small", "--patch_size=8")
+
+
+def test_a_pyramid_gets_the_settings_that_it_takes():
+    flags = ["--model_type=folded_rnn", "--cell=bijective_gru", "--encoder_filters=2,3"]
+    config = resolved("small", *flags, "--filters=4", "--mixed_precision=float32")
+    model = config.build_model()
+    assert isinstance(model, FoldedRNN)
+    assert [cell.filters for cell in model.cell.cells] == [3] * 4 + [4] * 4
+    assert model.output_activation == "clipped"
+    with pytest.raises(ValueError, match=r"--model_type=folded_rnn takes.*: --skips=False"):
+        resolved("small", *flags, "--noskips")
 
 
 @pytest.mark.parametrize(("steps", "epochs", "total"), [(1, 1, 1), (100, 1, 100), (250, 3, 252)])

@@ -22,7 +22,8 @@ def randomized(model, seed=0):
     rng = np.random.default_rng(seed)
     for weight in model.weights:
         scale = 1.0 / np.sqrt(np.prod(weight.shape[:-1]) + 1.0)
-        weight.assign(rng.normal(0.0, scale, weight.shape).astype("float32"))
+        values = rng.normal(0.0, scale, weight.shape).astype("float32")
+        weight.assign(np.abs(values) if weight.name.endswith("variance") else values)
     return model
 
 

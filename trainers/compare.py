@@ -38,10 +38,10 @@ from programs.processes import run_module
 from programs.provenance import provenance
 from trainers.configuration.recipes import CONFIGS, usual_where_foreign
 from trainers.configuration.run_directory import RunDirectory
-from trainers.configuration.systems import SYSTEMS
+from trainers.configuration.systems import OF_ONE_WIDTH, SYSTEMS
 from trainers.configuration.training_config import TrainingConfig
 from trainers.fitting.curves import read_rows
-from trainers.fitting.ingredients import steps_in
+from trainers.fitting.ingredients import TooLittleTimeError, steps_in
 from trainers.fitting.training import train
 from trainers.measuring.comparison import Comparison, Memory, reported
 from trainers.measuring.machine import fastest_precision
@@ -156,7 +156,8 @@ def _config(
     base: TrainingConfig, name: str, output: Path, values: flags.FlagValues
 ) -> TrainingConfig:
     """The settings of one row; those with which it was begun, if it was, must be the same."""
-    settings = {**KINDS[values.kind][name], **_width(values)}
+    width = {} if name in OF_ONE_WIDTH else _width(values)
+    settings = {**KINDS[values.kind][name], **width}
     config = dataclasses.replace(base, **{**usual_where_foreign(base, settings), **settings})
     run = RunDirectory(output / name)
     if run.config_file.exists() and _settings(run.read_config()) != _settings(config):
@@ -222,7 +223,7 @@ def _measure(
         return
     try:
         _train(memory, config, RunDirectory(output / memory.name), values)
-    except FloatingPointError as error:
+    except (FloatingPointError, TooLittleTimeError) as error:
         console.say(f"{memory.name} has no errors in the table: {error}")
 
 

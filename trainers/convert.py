@@ -3,10 +3,11 @@
     python -m trainers.convert --weights=predrnn.pth --output=predrnn.keras
     python -m trainers.evaluate --model=predrnn.keras
 
-It takes the ConvLSTM, PredRNN and PredRNN++ of OpenSTL, and the PredRNN of predrnn-pytorch; which
-it is, and its size, follow from names and shapes. What `torch.save` wrote (`.pth`, `.pt`, `.ckpt`,
-`.ckpt-80000`) is read by PyTorch (`pip install torch`), which executes no code in it; a `.npz`
-file of arrays by the same names needs no PyTorch.
+It takes the ConvLSTM, PredRNN and PredRNN++ of OpenSTL, the PredRNN of predrnn-pytorch, and IPRNN
+of the parts that its author's code has: STGRUs (of STIP) between the encoder and decoder of MAU.
+Which it is, and its size, follow from names and shapes. What `torch.save` wrote (`.pth`, `.pt`,
+`.ckpt`, `.ckpt-80000`) is read by PyTorch (`pip install torch`), which executes no code in it; a
+`.npz` file of arrays by the same names needs no PyTorch.
 """
 
 from __future__ import annotations
@@ -20,12 +21,13 @@ import numpy as np
 from absl import flags
 
 from iprnn_tf.files import replacing
-from iprnn_tf.models import from_openstl
+from iprnn_tf.models import PatchRNN, RecurrentPredictor, author, openstl
 from programs import command_line
 from programs.commands import command
 from programs.console import console
 
 SUFFIXES = (".npz", ".pth", ".pt", ".ckpt")
+LAYOUTS = {openstl.FIRST: openstl.from_openstl, author.FIRST: author.from_author}
 WRAPPERS = ("state_dict", "net_param")  # Lightning's, and predrnn-pytorch's.
 
 
@@ -44,13 +46,11 @@ def main(arguments: Sequence[str]) -> None:
         )
     command_line.check_file(output)
     shape = (values.height, values.width, values.channels)
-    model = from_openstl(_state_dict(Path(values.weights)), shape)
+    model = _model(_state_dict(Path(values.weights)), shape)
     with replacing(output) as path:
         model.save(path)
-    cell = type(model.cell.cells[0]).__name__
     console.conclude(
-        f"{model.num_layers} x {cell}({model.cell.output_size}) on patches of "
-        f"{model.patch_size} x {model.patch_size}: {model.count_params():,} weights.",
+        f"{_described(model)}: {model.count_params():,} weights.",
         output,
         command("trainers.evaluate", model=output),
     )
@@ -63,6 +63,28 @@ def _define_flags(values: flags.FlagValues) -> None:
         flags.DEFINE_integer(
             name, default, "Of the frames it was trained on.", 1, flag_values=values
         )
+
+
+def _model(state: Mapping[str, np.ndarray], shape: Sequence[int]) -> RecurrentPredictor:
+    """Creates the model in whose layout the names are."""
+    for first, create in LAYOUTS.items():
+        if any(name.endswith(first) for name in state):
+            return create(state, shape)
+    raise ValueError(
+        f"--weights have {openstl.FIRST!r}, if they are of OpenSTL's recurrent models, or "
+        f"{author.FIRST!r}, of STGRUs in the layout of IPRNN's author. Received: "
+        f"{', '.join(sorted(state)[:4]) or 'none'}, ... Give the state dict of one of these."
+    )
+
+
+def _described(model: RecurrentPredictor) -> str:
+    """What was found in a file."""
+    cell = type(model.cell.cells[0]).__name__
+    memories = f"{model.num_layers} x {cell}({model.cell.output_size})"
+    side = model.encoder.stride
+    if isinstance(model, PatchRNN):
+        return f"{memories} on patches of {side} x {side}"
+    return f"IPRNN, {memories} on frames whose sides are divided by {side}"
 
 
 def _state_dict(path: Path) -> Mapping[str, np.ndarray]:

@@ -4,6 +4,8 @@ from iprnn_tf.cells.bijective_gru import BijectiveGRUCell as BijectiveGRUCell
 from iprnn_tf.cells.bijective_gru import FoldedCells as FoldedCells
 from iprnn_tf.cells.causal_lstm import CausalLSTMCell as CausalLSTMCell
 from iprnn_tf.cells.cell import Cell as Cell
+from iprnn_tf.cells.clip_lstm import ClipLSTMCell as ClipLSTMCell
+from iprnn_tf.cells.clips import ClipCells as ClipCells
 from iprnn_tf.cells.conv_gru import ConvGRUCell as ConvGRUCell
 from iprnn_tf.cells.conv_lstm import ConvLSTMCell as ConvLSTMCell
 from iprnn_tf.cells.e3d_lstm import E3DLSTMCell as E3DLSTMCell

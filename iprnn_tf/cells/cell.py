@@ -28,7 +28,8 @@ class Cell(keras.layers.Layer):
     * `unroll`, where part of the work waits for no earlier step and can be done for all
       steps at once;
     * `stack`, where cells of its kind hand on more than features: the class of the stack that
-      they make, by default `StackedCells`.
+      they make, by default `StackedCells`;
+    * `clip_length`, where its features are clips of so many frames, folded into the channels.
 
     Call arguments:
         features: `(B, h, w, C)`.
@@ -36,6 +37,7 @@ class Cell(keras.layers.Layer):
     """
 
     stack: ClassVar[type[Cell] | None] = None
+    clip_length: int = 1
     image_size: tuple[int | None, int | None] = (None, None)
 
     @property

@@ -187,10 +187,32 @@ def check_mixed(cell: ConvolutionalCell, input_shape: Sequence[int | None]) -> N
     Raises:
         ValueError: if they don't have as many channels.
     """
-    if input_shape[-1] != cell.filters:
+    if input_shape[-1] != cell.output_size:
+        frames = f", for each of {cell.clip_length} frames" if cell.clip_length > 1 else ""
         raise ValueError(
-            f"The features of a {type(cell).__name__} have as many channels as its filters, since "
-            f"the two are mixed. Received: features of shape {tuple(input_shape)} with "
-            f"filters={cell.filters}. Use filters={input_shape[-1]}, or a 1x1 convolution before "
+            f"The features of a {type(cell).__name__} have as many channels as its filters"
+            f"{frames}, since the two are mixed. Received: features of shape "
+            f"{tuple(input_shape)} with filters={cell.filters}. Use "
+            f"filters={(input_shape[-1] or 0) // cell.clip_length}, or a 1x1 convolution before "
             "the cell."
         )
+
+
+def frame_channels(cell: Cell, input_shape: Sequence[int | None]) -> int:
+    """Returns the channels of one frame of the clips that are a cell's features.
+
+    Args:
+        cell: which is built, with its `clip_length`.
+        input_shape: of the features.
+
+    Raises:
+        ValueError: if so many frames don't divide them.
+    """
+    channels = input_shape[-1] or 0
+    if not channels or channels % cell.clip_length:
+        raise ValueError(
+            f"A {type(cell).__name__} takes clips of {cell.clip_length} frames, folded into the "
+            f"channels. Received: features of shape {tuple(input_shape)}. Give a multiple of "
+            f"{cell.clip_length} channels, or leave out clips=True."
+        )
+    return channels // cell.clip_length

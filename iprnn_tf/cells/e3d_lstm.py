@@ -10,7 +10,8 @@ from keras import ops
 
 from iprnn_tf.arguments import integer
 from iprnn_tf.cells.cell import States, Tensor
-from iprnn_tf.cells.convolutional import ConvolutionalCell, check_mixed
+from iprnn_tf.cells.clips import folded, unfolded
+from iprnn_tf.cells.convolutional import ConvolutionalCell, check_mixed, frame_channels
 from iprnn_tf.cells.gates import parted, written
 from iprnn_tf.cells.zigzag import ZigzagCells
 
@@ -31,16 +32,18 @@ class E3DLSTMCell(ConvolutionalCell):
     comes from the layer below, in the bottom layer from the top of the step before: see
     `ZigzagCells`.
 
-    x holds the features of this step and of those before it, newest first, since the zeros that
-    pad a clip follow its last frame; what goes up is the newest frame of h'. States have their
-    frames folded into the channels, `(B, h, w, D * F)`. Deviations: a forget bias is added inside
-    f'; in the paper all frames of h' go up; the memory of the last `history` steps is a ring that
-    starts with zeros, where the paper has fewer entries at first; its norm has no scale and offset.
+    By default x holds the features of this step and of those before it, newest first, since the
+    zeros that pad a clip follow its last frame; what goes up is the newest frame of h'. With
+    `clips` x comes in whole and all of h' goes up, as in the paper. States have their frames
+    folded into the channels, `(B, h, w, D * F)`. Deviations: a forget bias is added inside f';
+    the memory of the last `history` steps is a ring that starts with zeros, where the paper has
+    fewer entries at first; its norm has no scale and offset.
 
     The paper's update of m is taken; the authors' public code returns the m it was given.
 
     Args:
-        filters: F, the channels of a frame of each state. The features must have as many.
+        filters: F, the channels of a frame of each state. The features must have as many, unless
+            they are clips.
         kernel_size: side of the convolutions, in pixels of the latent image.
         use_bias: whether the gates have biases.
         normalization: a Keras layer, copied for each of the fused convolutions and applied to
@@ -48,15 +51,17 @@ class E3DLSTMCell(ConvolutionalCell):
         forget_bias: so that a new cell remembers.
         depth: D, the frames of a clip, which is that of the convolutions too.
         history: how many cell states are looked up.
+        clips: whether features are clips of D frames, folded into the channels: see `ClipCells`.
 
     Call arguments:
-        features: `(B, h, w, F)`.
+        features: `(B, h, w, F)`; of clips, `(B, h, w, D * C)`.
         states: `[earlier, h, C, m]`: the features of the D - 1 steps before, the hidden clip, the
             remembered cell states, oldest first, and the memory; the frames of each, newest first,
-            folded into its channels. With D = 1 there is no `earlier`.
+            folded into its channels. With D = 1, and with clips, there is no `earlier`.
 
     Returns:
-        The newest frame of h', `(B, h, w, F)`, and the new states.
+        The newest frame of h', `(B, h, w, F)`, or with clips all of it, `(B, h, w, D * F)`; and
+        the new states.
 
     Raises:
         ValueError: if the features don't have `filters` channels, or an argument is out of range.
@@ -76,11 +81,14 @@ class E3DLSTMCell(ConvolutionalCell):
         forget_bias: float = 1.0,
         depth: int = 2,
         history: int = 5,
+        clips: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(filters, kernel_size, use_bias, normalization, **kwargs)
         self.forget_bias = forget_bias
+        self.clips = clips
         self.depth = integer("depth", depth, "The paper's clips have 2 frames.")
+        self.clip_length = self.depth if clips else 1
         self.history = integer("history", history, "It is the number of steps to look up.")
         clip = {"kernel_size": (self.depth, kernel_size, kernel_size)}
         plain = {"use_bias": False, **clip}
@@ -99,15 +107,22 @@ class E3DLSTMCell(ConvolutionalCell):
     @property
     def state_size(self) -> list[int]:
         clip = self.depth * self.filters
-        earlier = [clip - self.filters] if self.depth > 1 else []
+        earlier = [clip - self.filters] if self.depth > 1 and not self.clips else []
         return [*earlier, clip, self.history * clip, clip]
+
+    @property
+    def output_size(self) -> int:
+        return self.clip_length * self.filters
 
     def build(self, input_shape: Sequence[int | None]) -> None:
         super().build(input_shape)
-        check_mixed(self, input_shape)
         clip = (None, self.depth, *input_shape[1:3], self.filters)
+        if self.clips:
+            self.from_features.build((*clip[:-1], frame_channels(self, input_shape)))
+        else:
+            check_mixed(self, input_shape)
+            self.from_features.build(clip)
         for convolution in (
-            self.from_features,
             self.from_hidden,
             self.from_memory,
             self.from_new_cell,
@@ -120,18 +135,19 @@ class E3DLSTMCell(ConvolutionalCell):
     def call(self, features: Tensor, states: States) -> tuple[Tensor, States]:
         *earlier, hidden, history, memory = states
         frames = ops.concatenate([features, *earlier], axis=-1)  # (B, h, w, D * F)
-        of_cell, of_memory, x_o = parted(self.from_features(self._clip(frames)), self.filters)
-        h_gates, h_o = parted(self.from_hidden(self._clip(hidden)), self.filters)
-        remembered = [self._clip(cell) for cell in ops.split(history, self.history, axis=-1)]
-        cell = self._cell(of_cell + h_gates, remembered)
-        memory = self._clip(memory)
+        x, hidden, memory = (unfolded(part, self.depth) for part in (frames, hidden, memory))
+        of_cell, of_memory, x_o = parted(self.from_features(x), self.filters)
+        h_gates, h_o = parted(self.from_hidden(hidden), self.filters)
+        steps = ops.split(history, self.history, axis=-1)
+        cell = self._cell(of_cell + h_gates, [unfolded(step, self.depth) for step in steps])
         memory = written(of_memory + self.from_memory(memory), memory, self.forget_bias)
         out = ops.sigmoid(x_o + h_o + self.from_new_cell(cell) + self.from_new_memory(memory))
         hidden = out * ops.tanh(self.merge(ops.concatenate([cell, memory], axis=-1)))
         clip = self.depth * self.filters
-        history = ops.concatenate([history[..., clip:], _folded(cell)], axis=-1)
+        history = ops.concatenate([history[..., clip:], folded(cell)], axis=-1)
         earlier = [frames[..., : -self.filters]] if earlier else []
-        return hidden[:, 0], [*earlier, _folded(hidden), history, _folded(memory)]
+        above = folded(hidden) if self.clips else hidden[:, 0]
+        return above, [*earlier, folded(hidden), history, folded(memory)]
 
     def _cell(self, gates: Tensor, remembered: list[Tensor]) -> Tensor:
         """The new cell state `(B, D, h, w, F)`, from those that are remembered."""
@@ -139,26 +155,14 @@ class E3DLSTMCell(ConvolutionalCell):
         looked_up = _looked_up(ops.sigmoid(recall), ops.concatenate(remembered, axis=1))
         return ops.sigmoid(into) * ops.tanh(candidate) + self.norm(remembered[-1] + looked_up)
 
-    def _clip(self, images: Tensor) -> Tensor:
-        """Unfolds images `(B, h, w, D * F)` to clips `(B, D, h, w, F)`."""
-        batch, height, width, _ = ops.shape(images)
-        clips = ops.reshape(images, (batch, height, width, self.depth, self.filters))
-        return ops.transpose(clips, (0, 3, 1, 2, 4))
-
     def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "forget_bias": self.forget_bias,
             "depth": self.depth,
             "history": self.history,
+            "clips": self.clips,
         }
-
-
-def _folded(clips: Tensor) -> Tensor:
-    """Folds clips `(B, D, h, w, F)` to images `(B, h, w, D * F)`."""
-    batch, depth, height, width, filters = ops.shape(clips)
-    images = ops.transpose(clips, (0, 2, 3, 1, 4))
-    return ops.reshape(images, (batch, height, width, depth * filters))
 
 
 def _looked_up(queries: Tensor, remembered: Tensor) -> Tensor:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import keras
 from keras import ops
 
+from iprnn_tf.arguments import integer
 from iprnn_tf.cells.cell import States, Tensor
+from iprnn_tf.cells.clip_lstm import ClipLSTMCell
+from iprnn_tf.cells.clips import folded, unfolded
 from iprnn_tf.cells.convolutional import ConvolutionalCell, check_mixed
 from iprnn_tf.cells.st_lstm import STLSTMCell
 from iprnn_tf.cells.zigzag import ZigzagCells
@@ -27,18 +31,21 @@ class ReversiblePredictiveCell(ConvolutionalCell):
     the next cell changes the other one; given the states, x can be computed back from x'. The
     memory of the ST-LSTM climbs the stack: see `ZigzagCells`.
 
-    Deviations: in the paper x has an axis of time, of which images of features have none, so that
-    its convolutions are 3D; the gate is the one convolution of the authors' code.
+    With `clips` x has an axis of time, as in the paper: its convolutions are 3D, and the memory
+    is a `ClipLSTMCell`. A deviation: the gate is the one convolution of the authors' code.
 
     Args:
-        filters: F, the channels of the features, which are even; the states have half as many.
+        filters: F, the channels of the features, of one frame of them if they are clips; they are
+            even, and the states have half as many.
         kernel_size: side of the square convolutions, in pixels of the latent image.
         use_bias: whether the convolutions have biases.
-        normalization: a Keras layer, copied for the fused convolutions of the ST-LSTM, or None.
+        normalization: a Keras layer, copied for the fused convolutions of the memory, or None.
+        clips: whether features are clips of D frames, folded into the channels.
+        depth: D, if they are.
 
     Call arguments:
-        features: x, `(B, h, w, F)`.
-        states: `[h, c, m]` of the ST-LSTM, each `(B, h, w, F / 2)`.
+        features: x, `(B, h, w, F)`; of clips, `(B, h, w, D * F)`.
+        states: `[h, c, m]` of the memory, each with half the channels of the features.
 
     Returns:
         `(x', [h', c', m'])`.
@@ -59,6 +66,8 @@ class ReversiblePredictiveCell(ConvolutionalCell):
         kernel_size: int = 5,
         use_bias: bool = False,
         normalization: keras.layers.Layer | None = None,
+        clips: bool = False,
+        depth: int = 3,
         **kwargs: Any,
     ) -> None:
         super().__init__(filters, kernel_size, use_bias, normalization, **kwargs)
@@ -67,26 +76,49 @@ class ReversiblePredictiveCell(ConvolutionalCell):
                 "A reversible module halves the channels of its features. Received: "
                 f"filters={filters}. Use filters={filters + 1}."
             )
+        self.clips = clips
+        self.depth = integer("depth", depth, "CrevNet's clips have 3 frames.")
+        self.clip_length = self.depth if clips else 1
         half = filters // 2
-        self.memory = STLSTMCell(
+        self.memory = _memory_of(clips, self.depth)(
             half, kernel_size, use_bias, normalization, name="memory", dtype=self.dtype_policy
         )
-        self.gate = self.convolution("gate", half, kernel_size=1, normalization=None)
+        self.gate = self.convolution(
+            "gate", half, kernel_size=(1, 1, 1) if clips else 1, normalization=None
+        )
 
     @property
     def state_size(self) -> list[int]:
         return self.memory.state_size
 
+    @property
+    def output_size(self) -> int:
+        return self.clip_length * self.filters
+
     def build(self, input_shape: Sequence[int | None]) -> None:
         super().build(input_shape)
         check_mixed(self, input_shape)
-        half = (*input_shape[:3], self.filters // 2)
-        self.memory.build(half)
-        self.gate.build(half)
+        half = self.filters // 2
+        self.memory.build((*input_shape[:3], self.clip_length * half))
+        self.gate.build((None, *[None] * (3 if self.clips else 2), half))
 
     def call(self, features: Tensor, states: States) -> tuple[Tensor, States]:
-        seen, changed = ops.split(features, 2, axis=-1)
-        hidden, states = self.memory(seen, states)
+        seen, changed = ops.split(self._frames(features), 2, axis=-1)
+        hidden, states = self.memory(self._image(seen), states)
+        hidden = self._frames(hidden)
         gate = ops.sigmoid(self.gate(hidden))
         changed = (1 - gate) * changed + gate * hidden
-        return ops.concatenate([changed, seen], axis=-1), states
+        return self._image(ops.concatenate([changed, seen], axis=-1)), states
+
+    def _frames(self, images: Tensor) -> Tensor:
+        return unfolded(images, self.depth) if self.clips else images
+
+    def _image(self, frames: Tensor) -> Tensor:
+        return folded(frames) if self.clips else frames
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "clips": self.clips, "depth": self.depth}
+
+
+def _memory_of(clips: bool, depth: int) -> Callable[..., STLSTMCell | ClipLSTMCell]:
+    return partial(ClipLSTMCell, depth=depth) if clips else STLSTMCell

@@ -11,7 +11,12 @@ from iprnn_tf.arguments import integer
 from iprnn_tf.autoencoders import FrameDecoder, FrameEncoder
 from iprnn_tf.cells import Cell, STGRUCell
 from iprnn_tf.cells.cell import Tensor
-from iprnn_tf.models.recurrent import Convolution, RecurrentPredictor, checked_template
+from iprnn_tf.models.recurrent import (
+    Convolution,
+    RecurrentPredictor,
+    checked_template,
+    filters_of_scales,
+)
 
 
 @keras.saving.register_keras_serializable(package="iprnn_tf")
@@ -43,6 +48,8 @@ class IPRNN(RecurrentPredictor):
             always have as many as the cells return.
         output_activation: of the frames, "linear", "clipped" or "sigmoid"; see `FrameDecoder`.
             Clipped, a dark background stays dark, also in what is fed back.
+        pytorch_padding: whether kernels of stride 2 lie as PyTorch's, which weights from there
+            need; see `FrameEncoder`.
 
     Raises:
         ValueError: if an argument is out of range, or `cell` is not a `Cell`.
@@ -62,19 +69,28 @@ class IPRNN(RecurrentPredictor):
         horizon: int = 10,
         encoder_filters: Sequence[int] | None = None,
         output_activation: str = "linear",
+        pytorch_padding: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(image_shape, horizon, **kwargs)
         template = checked_template(STGRUCell(64) if cell is None else cell)
+        if template.clip_length > 1:
+            raise ValueError(
+                "The memories of IPRNN are shown the features of one frame. Received: "
+                f"{template.name!r}, which takes clips. Leave out clips=True, or take `PatchRNN`."
+            )
         self.num_downsamplings = integer(
             "num_downsamplings", num_downsamplings, "For frames of 64x64, 2 are usual.", least=0
         )
         self.skips = skips
         filters = template.output_size
-        self.encoder_filters = _one_for_each(self.num_downsamplings, encoder_filters, filters)
+        self.encoder_filters = filters_of_scales(self.num_downsamplings, encoder_filters, filters)
 
         self.encoder = FrameEncoder(
-            [*self.encoder_filters, filters], name="encoder", dtype=self.dtype_policy
+            [*self.encoder_filters, filters],
+            pytorch_padding=pytorch_padding,
+            name="encoder",
+            dtype=self.dtype_policy,
         )
         self.create_memories(template, num_layers)
         self.merge = None
@@ -87,6 +103,7 @@ class IPRNN(RecurrentPredictor):
             channels=self.image_shape[2],
             skips=skips,
             output_activation=output_activation,
+            pytorch_padding=pytorch_padding,
             name="decoder",
             dtype=self.dtype_policy,
         )
@@ -122,22 +139,5 @@ class IPRNN(RecurrentPredictor):
             "skips": self.skips,
             "encoder_filters": self.encoder_filters,
             "output_activation": self.decoder.output_activation,
+            "pytorch_padding": self.encoder.pytorch_padding,
         }
-
-
-def _one_for_each(
-    num_downsamplings: int, encoder_filters: Sequence[int] | None, default: int
-) -> list[int]:
-    given = [default] * num_downsamplings if encoder_filters is None else encoder_filters
-    rule = (
-        "`encoder_filters` gives the channels of each scale above the features, one number "
-        "for each downsampling."
-    )
-    if len(given) != num_downsamplings:
-        raise ValueError(
-            f"{rule} Received: encoder_filters={list(given)} with "
-            f"num_downsamplings={num_downsamplings}."
-        )
-    return [
-        integer(f"encoder_filters[{scale}]", filters, rule) for scale, filters in enumerate(given)
-    ]

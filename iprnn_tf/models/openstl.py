@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import keras
@@ -12,10 +12,9 @@ import numpy as np
 from iprnn_tf.arguments import checked_image_shape
 from iprnn_tf.cells import CausalLSTMCell, Cell, ConvLSTMCell, STLSTMCell
 from iprnn_tf.models.patch_rnn import PatchRNN
+from iprnn_tf.models.state_dict import Arrays, array_of, fill, length_of, stripped
 
-Arrays = Mapping[str, np.ndarray]
-
-_FIRST = "cell_list.0.conv_x.0.weight"  # Every layout has it, below whatever was wrapped around.
+FIRST = "cell_list.0.conv_x.0.weight"  # Every state dict of this layout has it.
 # Modules that are created there and never called, in the cells and in the model.
 _UNUSED = {"conv_lstm": {"conv_o", "conv_last"}, "causal_lstm": {"conv_o"}}
 _UNUSED_BY_PREDICTION = "adapter."  # PredRNN-V2's, which its loss alone asks.
@@ -77,26 +76,24 @@ def from_openstl(state: Arrays, image_shape: Sequence[int | None] = (64, 64, 1))
         Tan et al., OpenSTL: A Comprehensive Benchmark of Spatio-Temporal Predictive Learning,
         NeurIPS 2023.
     """
-    arrays = _stripped(state)
+    arrays = stripped(state, FIRST, "OpenSTL's ConvLSTM, PredRNN or PredRNN++")
     kind = _kind(arrays)
-    filters = _array(arrays, "conv_last.weight").shape[1]
-    _, inputs, kernel_size, _ = arrays[_FIRST].shape
+    filters = array_of(arrays, "conv_last.weight").shape[1]
+    _, inputs, kernel_size, _ = arrays[FIRST].shape
     model = PatchRNN(
         image_shape,
         _CELLS[kind](
             filters=filters, kernel_size=kernel_size, normalization=_normalization(arrays, kind)
         ),
-        num_layers=1 + max(int(name.split(".")[1]) for name in arrays if _of_cells(name)),
+        num_layers=length_of(arrays, "cell_list"),
         patch_size=_patch_size(inputs, image_shape),
     )
-    used = _fill(model, arrays, kind)
-    left = [name for name in arrays if name not in used and not _is_unused(name, kind)]
-    if left:
-        raise ValueError(
-            "Every array of a state dict has its place in the model. Received: "
-            f"{', '.join(left[:4])}, for which there is none: biases of convolutions, for example, "
-            "these models don't have. Give the state dict of another version."
-        )
+    fill(
+        _places(model, arrays, kind),
+        _in_our_order(arrays, kind),
+        lambda name: _is_unused(name, kind),
+        "biases of convolutions, for example, these models don't have",
+    )
     return model
 
 
@@ -121,22 +118,6 @@ def _is_unused(name: str, kind: str) -> bool:
     unused = _UNUSED.get(kind, set())
     in_cell = _of_cells(name) and name.split(".")[2] in unused
     return in_cell or name.startswith(_UNUSED_BY_PREDICTION)
-
-
-def _stripped(state: Arrays) -> dict[str, np.ndarray]:
-    """The arrays by their names within the model."""
-    prefix = next((name[: -len(_FIRST)] for name in state if name.endswith(_FIRST)), None)
-    if prefix is None:
-        raise ValueError(
-            f"A state dict of OpenSTL's recurrent models has {_FIRST!r}. Received: "
-            f"{', '.join(sorted(state)[:4]) or 'none'}, ... Give the one of ConvLSTM, PredRNN or "
-            "PredRNN++."
-        )
-    return {
-        name.removeprefix(prefix): np.asarray(array, "float32")
-        for name, array in state.items()
-        if name.startswith(prefix)
-    }
 
 
 def _kind(arrays: Arrays) -> str:
@@ -164,59 +145,41 @@ def _normalization(arrays: Arrays, kind: str) -> keras.layers.Layer | None:
     return keras.layers.LayerNormalization(axis=(1, 2, 3), epsilon=1e-5)
 
 
-def _fill(model: PatchRNN, arrays: Arrays, kind: str) -> set[str]:
-    """Gives the model's weights the values of arrays, and returns the names of these."""
-    places: dict[str, tuple[Any, Sequence[int] | None]] = {
-        f"cell_list.{layer}.{source.module}": (getattr(cell, name), source.gates)
+def _places(model: PatchRNN, arrays: Arrays, kind: str) -> dict[str, keras.Variable]:
+    """Which variable each array is for."""
+    modules: dict[str, Any] = {
+        f"cell_list.{layer}.{source.module}": getattr(cell, name)
         for layer, cell in enumerate(model.cell.cells)
         for name, source in _CONVOLUTIONS[kind].items()
     }
     highway: Any = getattr(model.cell, "highway", None)
     if highway is not None:
-        places["gradient_highway.x_concat"] = (highway.from_features, None)
-        places["gradient_highway.z_concat"] = (highway.from_state, None)
-    used = {"conv_last.weight"}
-    _set(model.decoder.head.kernel, _kernel(arrays, "conv_last.weight"), "conv_last.weight")
-    for module, (convolution, gates) in places.items():
-        used |= _assign(convolution, arrays, module, gates)
-    return used
+        modules["gradient_highway.x_concat"] = highway.from_features
+        modules["gradient_highway.z_concat"] = highway.from_state
+    places = {"conv_last.weight": model.decoder.head.kernel}
+    for module, target in modules.items():
+        # Some are a sequence of the convolution and what normalises it.
+        own = f"{module}.0.weight" if f"{module}.0.weight" in arrays else f"{module}.weight"
+        places[own] = target.convolution.kernel
+        if target.normalization is not None:
+            places[f"{module}.1.weight"] = target.normalization.gamma
+            places[f"{module}.1.bias"] = target.normalization.beta
+    return places
 
 
-def _assign(target: Any, arrays: Arrays, module: str, gates: Sequence[int] | None) -> set[str]:
-    """Fills a convolution and what normalises it, where its module is a sequence of the two."""
-    name = f"{module}.0.weight" if f"{module}.0.weight" in arrays else f"{module}.weight"
-    kernel = _kernel(arrays, name)
-    if gates is not None:
-        parts = np.split(kernel, sum(gate >= 0 for gate in gates), axis=-1)
-        parts.append(np.zeros_like(parts[0]))
-        kernel = np.concatenate([parts[gate] for gate in gates], axis=-1)
-    _set(target.convolution.kernel, kernel, name)
-    norm, scale, offset = target.normalization, f"{module}.1.weight", f"{module}.1.bias"
-    if norm is None:
-        return {name}
-    for variable, part in ((norm.gamma, scale), (norm.beta, offset)):
-        _set(variable, np.transpose(_array(arrays, part), (1, 2, 0)), part)  # (C, h, w) there.
-    return {name, scale, offset}
+def _in_our_order(arrays: Arrays, kind: str) -> dict[str, np.ndarray]:
+    """The arrays, with the gates of kernels as our cells have them."""
+    gates = {source.module: source.gates for source in _CONVOLUTIONS[kind].values()}
+    return {
+        name: _reordered(array, gates.get(name.split(".")[2])) if _of_cells(name) else array
+        for name, array in arrays.items()
+    }
 
 
-def _kernel(arrays: Arrays, name: str) -> np.ndarray:
-    return np.transpose(_array(arrays, name), (2, 3, 1, 0))  # (out, in, k, k) -> (k, k, in, out)
-
-
-def _array(arrays: Arrays, name: str) -> np.ndarray:
-    if name not in arrays:
-        raise ValueError(
-            f"A state dict of this kind has {name!r}. Received: one without it, with "
-            f"{len(arrays)} arrays. Give a whole one."
-        )
-    return arrays[name]
-
-
-def _set(variable: keras.Variable, array: np.ndarray, name: str) -> None:
-    if tuple(variable.shape) != array.shape:
-        raise ValueError(
-            f"{name!r} must have the shape {tuple(variable.shape)} here (height, width, in, out). "
-            f"Received: {array.shape}. Layers of several widths, or frames of another size, don't "
-            "fit."
-        )
-    variable.assign(array)
+def _reordered(kernel: np.ndarray, gates: Sequence[int] | None) -> np.ndarray:
+    count = 1 if gates is None else sum(gate >= 0 for gate in gates)
+    if gates is None or len(kernel) % count:  # Which no cell has: its shape is refused.
+        return kernel
+    parts = np.split(kernel, count)  # (out, in, k, k)
+    parts.append(np.zeros_like(parts[0]))
+    return np.concatenate([parts[gate] for gate in gates])

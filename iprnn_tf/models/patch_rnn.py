@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from iprnn_tf.cells import Cell, STLSTMCell
+from iprnn_tf.cells import Cell, ClipCells, STLSTMCell
 from iprnn_tf.models.recurrent import Convolution, RecurrentPredictor, checked_template
 from iprnn_tf.patches import PatchDecoder, PatchEncoder
 
@@ -25,13 +25,15 @@ class PatchRNN(RecurrentPredictor):
     So were published, each with its memory, at 64x64 pixels with four layers of 128 filters:
     ConvLSTM as later work compares it (`ConvLSTMCell`), PredRNN (`STLSTMCell`) and PredRNN++
     (`CausalLSTMCell`, whose first layer was twice as wide as the others; here all are alike).
+    A memory of clips is shown the patches of the last frames at once, and its whole clip becomes
+    the next frame: so, with four layers of 64 filters, E3D-LSTM (`E3DLSTMCell` with `clips`).
 
     Args:
         image_shape: (H, W, C); H and W may be None. Sides that `patch_size` doesn't divide are
             padded inside and cropped back.
         cell: a template, copied for each layer with the model's dtype policy; `STLSTMCell(128)`
             by default, PredRNN's. Some memories need as many channels as a patch has,
-            `C * patch_size**2`.
+            `C * patch_size**2`; with `clips` they see the last frames too.
         num_layers: N, the height of the stack.
         patch_size: p, the side of a patch in pixels.
         horizon: K, how many frames `predict` returns.
@@ -59,7 +61,7 @@ class PatchRNN(RecurrentPredictor):
         self.encoder = PatchEncoder(patch_size, name="encoder", dtype=self.dtype_policy)
         self.patch_size = self.encoder.patch_size
         template = STLSTMCell(128) if cell is None else cell
-        self.create_memories(checked_template(template), num_layers)
+        self.create_memories(checked_template(template), num_layers, **self._stack(template))
         self.decoder = PatchDecoder(
             self.patch_size,
             channels=self.image_shape[2],
@@ -77,6 +79,12 @@ class PatchRNN(RecurrentPredictor):
         self.encoder.build((None, height, width, channels))
         self.cell.build((None, *size, self.patch_size**2 * channels))
         self.decoder.build((None, *size, self.cell.readout_size))
+
+    def _stack(self, template: Cell) -> dict[str, Any]:
+        """How the memories are stacked, where these take clips."""
+        if template.clip_length == 1:
+            return {}
+        return {"stack": ClipCells, "channels": self.patch_size**2 * self.image_shape[2]}
 
     def convolutions(self) -> list[Convolution]:
         return [

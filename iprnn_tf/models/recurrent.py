@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -28,21 +29,30 @@ class RecurrentPredictor(VideoPredictor):
     cell: StackedCells
     decoder: Any  # A layer from features and skips to frames.
 
-    def create_memories(self, template: Cell, num_layers: int) -> None:
+    def create_memories(
+        self,
+        template: Cell,
+        num_layers: int,
+        stack: Callable[..., StackedCells] = stack_of,
+        **kwargs: Any,
+    ) -> None:
         """Creates `cell`, a stack of copies of a template with the model's dtype policy.
 
         Args:
             template: of every layer; see `checked_template`.
             num_layers: N, the height of the stack.
+            stack: what makes one of the cells; by default the kind that they want.
+            **kwargs: its other arguments.
 
         Raises:
             ValueError: if `num_layers` isn't positive, or the cells can't make a stack.
         """
         self.num_layers = integer("num_layers", num_layers, "The paper's model has 4.")
-        self.cell = stack_of(
+        self.cell = stack(
             [self._copy(template, layer) for layer in range(1, self.num_layers + 1)],
             name="cells",
             dtype=self.dtype_policy,
+            **kwargs,
         )
 
     def encode(self, frame: Tensor) -> tuple[Tensor, list[Tensor]]:
@@ -128,9 +138,10 @@ class RecurrentPredictor(VideoPredictor):
         """The pixels of the features of a frame; an open side counts as one."""
         return math.prod(side or 1 for side in self.latent_size(*self.image_shape[:2]))
 
-    def _copy(self, template: Cell, layer: int) -> Cell:
+    def _copy(self, template: Cell, layer: int, **changes: Any) -> Cell:
         config = {
             **template.get_config(),
+            **changes,
             "name": f"{template.name}_{layer}",
             "dtype": keras.saving.serialize_keras_object(self.dtype_policy),
         }
@@ -167,3 +178,31 @@ def checked_template(cell: Any) -> Cell:
             f"Received: cell={cell!r}. Pass, for example, STGRUCell(filters=64, kernel_size=5)."
         )
     return cell
+
+
+def filters_of_scales(
+    num_downsamplings: int, encoder_filters: Sequence[int] | None, default: int
+) -> list[int]:
+    """Returns the channels of the scales above a model's features, finest first.
+
+    Args:
+        num_downsamplings: how many scales there are.
+        encoder_filters: what was given as such, or None.
+        default: of each scale where nothing was given.
+
+    Raises:
+        ValueError: if there isn't one positive number for each.
+    """
+    given = [default] * num_downsamplings if encoder_filters is None else encoder_filters
+    rule = (
+        "`encoder_filters` gives the channels of each scale above the features, one number "
+        "for each downsampling."
+    )
+    if len(given) != num_downsamplings:
+        raise ValueError(
+            f"{rule} Received: encoder_filters={list(given)} with "
+            f"num_downsamplings={num_downsamplings}."
+        )
+    return [
+        integer(f"encoder_filters[{scale}]", filters, rule) for scale, filters in enumerate(given)
+    ]

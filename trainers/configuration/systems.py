@@ -2,7 +2,7 @@
 
 Each is its architecture at its own width; how it learns is the configuration's. ConvLSTM, PredRNN
 and PredRNN++ are those that OpenSTL compares, on patches; PredRNN++ had a first layer twice as wide
-as the others in its paper.
+as the others in its paper. E3D-LSTM, CrevNet and FRNN are those of their authors' code.
 """
 
 from __future__ import annotations
@@ -24,4 +24,36 @@ SYSTEMS: dict[str, dict[str, Any]] = {
     "conv_lstm": {"cell": "conv_lstm", "forget_bias": 0.0, **_PATCHES},
     "predrnn": {"cell": "st_lstm", **_PATCHES},
     "predrnn_pp": {"cell": "causal_lstm", "hidden_to_output": True, **_PATCHES},
+    "e3d_lstm": {
+        **_PATCHES,
+        "cell": "e3d_lstm",
+        "clips": True,
+        "filters": 64,
+        "use_bias": True,
+        "normalization": "group",
+    },
+    "crevnet": {
+        "model_type": "crevnet",
+        "cell": "rpm",
+        "clips": True,
+        "filters": 64,
+        "kernel_size": 3,
+        "use_bias": True,
+        "num_layers": 8,
+        "patch_size": 2,
+        "blocks": None,
+        "output_activation": "linear",
+    },
+    "frnn": {
+        **_COMMON,
+        "model_type": "folded_rnn",
+        "cell": "bijective_gru",
+        "filters": 256,
+        "use_bias": True,
+        "num_layers": 2,
+        "num_downsamplings": 4,
+        "encoder_filters": [64, 128, 256, 512],
+    },
 }
+# Systems whose width follows from the frames.
+OF_ONE_WIDTH = ("crevnet",)

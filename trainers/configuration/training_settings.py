@@ -43,6 +43,7 @@ CELL_SETTINGS = (
     "peepholes",
     "hidden_to_output",
     "units_per_pixel",
+    "clips",
 )
 # And what a model may take, beside its memories.
 MODEL_SETTINGS = (
@@ -52,6 +53,8 @@ MODEL_SETTINGS = (
     "skips",
     "patch_size",
     "output_activation",
+    "pytorch_padding",
+    "blocks",
 )
 
 
@@ -102,6 +105,12 @@ class ModelSettings:
     output_activation: str = setting(
         "clipped", "What keeps frames in [0, 1].", choices=tuple(OUTPUT_ACTIVATIONS)
     )
+    blocks: list[int] = setting(  # noqa: RUF009 (the default is None)
+        None, "Blocks of a reversible network at its scales, finest first; by default CrevNet's."
+    )
+    pytorch_padding: bool = setting(
+        False, "Kernels of stride 2 lie as PyTorch's, which weights from there need."
+    )
     use_bias: bool = setting(False, "Biases in the memory's convolutions.")
     normalization: str = setting(
         "none", "Normalisation in the memory.", choices=tuple(NORMALIZATIONS)
@@ -116,6 +125,9 @@ class ModelSettings:
     )
     units_per_pixel: int = setting(
         1, "Units of --cell=fc_lstm for each pixel of the features.", minimum=1, maximum=64
+    )
+    clips: bool = setting(
+        False, "Whether --cell=e3d_lstm or rpm takes whole clips, in a model that shows them."
     )
 
 

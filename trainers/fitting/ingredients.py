@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import operator
 import statistics
 import time
@@ -20,9 +21,14 @@ from trainers.configuration.training_config import TrainingConfig
 from trainers.measuring import results
 from trainers.measuring.machine import compiles_by_default
 
-# To fit a run into --max_minutes, and at least so many executions; the first builds the graph.
-TIMED_STEPS, TIMED_EXECUTIONS = 24, 3
+# To fit a run into --max_minutes: so many steps, or those of so many seconds, and at least so
+# many executions; the first builds the graph.
+TIMED_STEPS, TIMED_SECONDS, TIMED_EXECUTIONS = 24, 30.0, 3
 ROUNDS = 8  # From a number of steps to the next guess.
+
+
+class TooLittleTimeError(ValueError):
+    """A time in which not a single step fits."""
 
 
 def compiled_model(config: TrainingConfig) -> RecurrentPredictor:
@@ -63,7 +69,7 @@ def steps_in(config: TrainingConfig, seconds: float) -> int:
     """Times a few steps and returns how many fit, validation included.
 
     Raises:
-        ValueError: if not even one does.
+        TooLittleTimeError: if not even one does.
     """
     begin = time.perf_counter()
     timed = [_timed(stage) for stage, _ in config.stages()]
@@ -85,7 +91,7 @@ def steps_in(config: TrainingConfig, seconds: float) -> int:
     if left < step:
         count = 0
     if count < 1:
-        raise ValueError(
+        raise TooLittleTimeError(
             f"Building the graph takes {building:.0f} s and a step {step:.2f} s here. "
             f"Received: --max_minutes={seconds / 60:g}. Give more, or --steps."
         )
@@ -101,7 +107,7 @@ def _timed(config: TrainingConfig) -> tuple[float, float]:
     at_once = config.steps_per_execution
     steps = max(TIMED_STEPS // at_once, TIMED_EXECUTIONS) * at_once
     console.say(f"Timing {steps} steps of {config.batch_size} sequences ...")
-    clock = Clock()
+    clock = Clock(TIMED_SECONDS, TIMED_EXECUTIONS)
     timed = dataclasses.replace(config, steps=steps, steps_per_epoch=steps)
     compiled_model(timed).fit(
         training_batches(timed), steps_per_epoch=steps, verbose=0, shuffle=False, callbacks=[clock]
@@ -113,10 +119,22 @@ def _timed(config: TrainingConfig) -> tuple[float, float]:
 
 
 class Clock(keras.callbacks.Callback):
-    """Notes when `fit` begins and when each execution ends."""
+    """Notes when `fit` begins and when each execution ends.
+
+    Args:
+        seconds: from the end of the first execution on, after which `fit` is stopped.
+        at_least: so many executions there are in any case.
+    """
+
+    def __init__(self, seconds: float = math.inf, at_least: int = 1) -> None:
+        super().__init__()
+        self.seconds, self.at_least = seconds, at_least
 
     def on_train_begin(self, logs: Any = None) -> None:
         self.times = [time.perf_counter()]
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         self.times.append(time.perf_counter())
+        first, last = self.times[1], self.times[-1]
+        if last - first > self.seconds and len(self.times) > self.at_least:
+            self.model.stop_training = True
