@@ -11,6 +11,7 @@ from iprnn_tf.cells import CELLS
 from trainers import compare
 from trainers.configuration.recipes import CONFIGS
 from trainers.configuration.run_directory import RunDirectory
+from trainers.fitting.ingredients import TooLittleTimeError
 from trainers.measuring import comparison
 from trainers.measuring.comparison import Comparison, Memory, reported
 
@@ -203,10 +204,15 @@ def test_what_cannot_be_compared_is_refused(tmp_path, flags, message):
     assert not (tmp_path / "out").exists()
 
 
-def test_a_memory_that_diverges_has_no_errors_and_spares_the_others(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    "error",
+    [FloatingPointError("The loss is no number."), TooLittleTimeError("A step takes 9 s.")],
+    ids=lambda error: type(error).__name__,
+)
+def test_a_memory_that_cannot_be_trained_spares_the_others(tmp_path, monkeypatch, capsys, error):
     def train(memory, *_):
         if memory.name == "stgru":
-            raise FloatingPointError("The loss is no finite number any more.")
+            raise error
         memory.row["mse"] = 90.0
 
     monkeypatch.setattr(compare, "_train", train)
@@ -214,6 +220,15 @@ def test_a_memory_that_diverges_has_no_errors_and_spares_the_others(tmp_path, mo
     compare.main([*flags, f"--output={tmp_path / 'out'}"])
     rows = json.loads((tmp_path / "out" / "comparison.json").read_text())["rows"]
     assert ["mse" in row for row in rows] == [False, True]
+    assert f"stgru has no errors in the table: {error}" in capsys.readouterr().out
+
+
+def test_a_system_whose_width_follows_from_the_frames_keeps_it(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(compare, "_measured", lambda config, *n: asked.append(config) or COSTS)
+    flags = ["--kind=as_published", "--memories=crevnet,conv_lstm", "--filters=8", "--notrain"]
+    compare.main([*flags, f"--output={tmp_path / 'out'}"])
+    assert [config.filters for config in asked[::2]] == [64, 8]
 
 
 def test_what_was_measured_before_an_interruption_is_written(tmp_path, monkeypatch):

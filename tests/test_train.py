@@ -411,3 +411,11 @@ def test_the_steps_that_fit_know_how_long_each_stage_is(monkeypatch, seconds, sh
     config = TrainingConfig(short_horizon=2, steps_per_epoch=10, validation_every=10**6)
     count = ingredients.steps_in(config, seconds)
     assert count * (0.1 * short + 0.5 * (1 - short)) == pytest.approx(seconds, rel=0.06)
+
+
+def test_slow_steps_are_timed_for_some_seconds_and_not_for_all_of_the_time():
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    model.compile(loss="mse")
+    clock = ingredients.Clock(seconds=0.0, at_least=3)
+    model.fit(np.ones((48, 1)), np.ones((48, 1)), batch_size=2, verbose=0, callbacks=[clock])
+    assert len(clock.times) == 1 + 3
