@@ -11,6 +11,7 @@ from iprnn_tf.cells import CELLS
 from trainers import compare
 from trainers.configuration.recipes import CONFIGS
 from trainers.configuration.run_directory import RunDirectory
+from trainers.fitting import cost
 from trainers.fitting.ingredients import TooLittleTimeError
 from trainers.measuring import comparison
 from trainers.measuring.comparison import Comparison, Memory, reported
@@ -49,7 +50,7 @@ def _trained(monkeypatch):
 
 @pytest.mark.slow
 def test_memories_are_trained_alike_and_set_side_by_side(trained, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(compare, "_measured", lambda config, *_: COSTS)
+    monkeypatch.setattr(cost, "measured_apart", lambda config, *_: COSTS)
     flags = ["--memories=stgru,st_lstm", "--steps=2", f"--output={tmp_path / 'out'}"]
     compare.main(flags)
     assert trained == ["stgru", "st_lstm"]
@@ -80,11 +81,13 @@ def test_memories_are_trained_alike_and_set_side_by_side(trained, tmp_path, monk
 
 def test_costs_alone_train_nothing(trained, tmp_path, monkeypatch):
     asked = []
-    monkeypatch.setattr(compare, "_measured", lambda config, *n: asked.append((config, n)) or COSTS)
+    monkeypatch.setattr(
+        cost, "measured_apart", lambda config, *n: asked.append((config, n)) or COSTS
+    )
     compare.main(["--notrain", f"--output={tmp_path / 'out'}"])
     assert trained == []
     assert [config.cell for config, _ in asked[::2]] == list(CELLS)
-    assert {n for _, n in asked} == {(16, compare.COST_STEPS), (1, 1)}
+    assert {n for _, n in asked} == {(16, cost.STEPS), (1, 1)}
     table = (tmp_path / "out" / "comparison.md").read_text()
     assert all(f"| {name} |" in table for name in CELLS)
     assert not (tmp_path / "out" / "learning.png").exists()
@@ -99,7 +102,7 @@ def test_costs_alone_train_nothing(trained, tmp_path, monkeypatch):
 
 def test_systems_as_published_have_their_own_architecture_and_width(tmp_path, monkeypatch):
     asked = []
-    monkeypatch.setattr(compare, "_measured", lambda config, *n: asked.append(config) or COSTS)
+    monkeypatch.setattr(cost, "measured_apart", lambda config, *n: asked.append(config) or COSTS)
     flags = ["--kind=as_published", "--notrain", f"--output={tmp_path / 'out'}"]
     compare.main(flags)
     kinds = [(config.model_type, config.cell, config.filters) for config in asked[::2]]
@@ -129,7 +132,7 @@ def test_systems_as_published_have_their_own_architecture_and_width(tmp_path, mo
 
 
 def test_a_run_that_was_trained_otherwise_is_not_set_beside_others(tmp_path, trained, monkeypatch):
-    monkeypatch.setattr(compare, "_measured", lambda config, *_: COSTS)
+    monkeypatch.setattr(cost, "measured_apart", lambda config, *_: COSTS)
     flags = ["--kind=as_published", "--memories=predrnn", f"--output={tmp_path / 'out'}"]
     config = dataclasses.replace(CONFIGS["small"], **compare.SYSTEMS["predrnn"])
     folder = tmp_path / "out" / "predrnn"
@@ -142,7 +145,7 @@ def test_a_run_that_was_trained_otherwise_is_not_set_beside_others(tmp_path, tra
 
 @pytest.mark.slow
 def test_what_a_memory_costs_is_measured_in_a_process_of_its_own():
-    costs = compare._measured(CONFIGS["small"], 2, 1)
+    costs = cost.measured_apart(CONFIGS["small"], 2, 1)
     assert set(costs) == set(COSTS)
     assert all(value > 0 for value in costs.values())
 
@@ -225,7 +228,7 @@ def test_a_memory_that_cannot_be_trained_spares_the_others(tmp_path, monkeypatch
 
 def test_a_system_whose_width_follows_from_the_frames_keeps_it(tmp_path, monkeypatch):
     asked = []
-    monkeypatch.setattr(compare, "_measured", lambda config, *n: asked.append(config) or COSTS)
+    monkeypatch.setattr(cost, "measured_apart", lambda config, *n: asked.append(config) or COSTS)
     flags = ["--kind=as_published", "--memories=crevnet,conv_lstm", "--filters=8", "--notrain"]
     compare.main([*flags, f"--output={tmp_path / 'out'}"])
     assert [config.filters for config in asked[::2]] == [64, 8]

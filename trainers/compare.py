@@ -17,7 +17,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -34,12 +33,11 @@ from iprnn_tf.models import load_model
 from programs import command_line
 from programs.commands import again, command
 from programs.console import console
-from programs.processes import run_module
-from programs.provenance import provenance
 from trainers.configuration.recipes import CONFIGS, usual_where_foreign
 from trainers.configuration.run_directory import RunDirectory
 from trainers.configuration.systems import OF_ONE_WIDTH, SYSTEMS
 from trainers.configuration.training_config import TrainingConfig
+from trainers.fitting.cost import costs_of
 from trainers.fitting.curves import read_rows
 from trainers.fitting.ingredients import TooLittleTimeError, steps_in
 from trainers.fitting.training import train
@@ -48,7 +46,6 @@ from trainers.measuring.machine import fastest_precision
 from trainers.measuring.operations import multiply_adds_per_step
 from trainers.measuring.training_report import examples, measured
 
-COST_BATCH, COST_STEPS = 16, 5  # The paper's batch; its 50 steps are reckoned from a few.
 # The settings of each row, by the kind of comparison.
 KINDS: dict[str, dict[str, dict[str, Any]]] = {
     "memory_swap": {name: {"cell": name} for name in CELLS},
@@ -218,45 +215,13 @@ def _measure(
     """Measures one memory, and trains it where that is wanted; what is there isn't done again."""
     console.say(f"\n{memory.name}")
     if values.costs:
-        memory.row |= _costs(config, output / f"{memory.name}.cost.json")
+        memory.row |= costs_of(config, _settings(config), output / f"{memory.name}.cost.json")
     if not values.train:
         return
     try:
         _train(memory, config, RunDirectory(output / memory.name), values)
     except (FloatingPointError, TooLittleTimeError) as error:
         console.say(f"{memory.name} has no errors in the table: {error}")
-
-
-def _costs(config: TrainingConfig, path: Path) -> dict[str, float]:
-    """Times a batch of 16 and weighs one of a single sequence, each in a process of its own."""
-    made = provenance()
-    settings = _settings(config) | {key: made[key] for key in ("backend", "machine")}
-    costs = json.loads(path.read_text()) if path.exists() else {}
-    if costs.get("settings") != settings:
-        console.say(f"Measuring what {path.name.removesuffix('.cost.json')} costs ...")
-        costs = {
-            "settings": settings,
-            "batch": _measured(config, COST_BATCH, COST_STEPS),
-            "single": _measured(config, 1, 1),
-        }
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_json(path, costs)
-    return {
-        "frame_ms": 1e3 * costs["batch"]["frame_seconds"],
-        "fifty_steps_seconds": 50 * costs["batch"]["step_seconds"],
-        "peak_megabytes": costs["single"]["peak_bytes"] / 1e6,
-    }
-
-
-def _measured(config: TrainingConfig, batch_size: int, steps: int) -> dict[str, float]:
-    alone: dict[str, Any] = {"short_horizon": 0, "short_batch_size": 0, "batch_size": batch_size}
-    settings = dataclasses.asdict(dataclasses.replace(config, **alone))
-    with tempfile.TemporaryDirectory() as folder:
-        asked, told = Path(folder) / "asked.json", Path(folder) / "measured.json"
-        write_json(asked, {"config": settings, "steps": steps})
-        run_module("trainers.fitting.cost", str(asked), str(told))
-        costs: dict[str, float] = json.loads(told.read_text())
-    return costs
 
 
 def _train(

@@ -1,7 +1,7 @@
 """What a model costs on this machine, measured in a process of its own.
 
-`trainers.compare` runs `python -m trainers.fitting.cost SETTINGS MEASURED`: it reads the settings
-of a training as JSON, and writes what a step and a frame took, and how much memory at most.
+`costs_of` runs `python -m trainers.fitting.cost SETTINGS MEASURED`: it reads the settings of a
+training as JSON, and writes what a step and a frame took, and how much memory at most.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import dataclasses
 import json
 import statistics
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -19,11 +20,58 @@ from keras import ops
 
 from iprnn_tf.files import write_json
 from iprnn_tf.models import RecurrentPredictor
+from programs.console import console
+from programs.processes import run_module
+from programs.provenance import provenance
 from trainers.configuration.training_config import TrainingConfig
 from trainers.fitting.ingredients import Clock, compiled_model, training_batches
 from trainers.measuring.machine import peak_memory
 
 FRAMES = 50  # Streamed, of which the first five warm up.
+BATCH, STEPS = 16, 5  # The paper's batch; its 50 steps are reckoned from a few.
+
+
+def costs_of(config: TrainingConfig, settings: dict[str, Any], path: Path) -> dict[str, float]:
+    """Times a batch of 16 and weighs one of a single sequence, each in a process of its own.
+
+    Args:
+        config: of a training.
+        settings: those of them that costs may depend on.
+        path: of a file that keeps what was measured; with the same settings, backend and machine
+            it isn't measured again.
+
+    Returns:
+        `frame_ms`, `fifty_steps_seconds` and `peak_megabytes`.
+    """
+    made = provenance()
+    settings = settings | {key: made[key] for key in ("backend", "machine")}
+    costs = json.loads(path.read_text()) if path.exists() else {}
+    if costs.get("settings") != settings:
+        console.say(f"Measuring what {path.name.removesuffix('.cost.json')} costs ...")
+        costs = {
+            "settings": settings,
+            "batch": measured_apart(config, BATCH, STEPS),
+            "single": measured_apart(config, 1, 1),
+        }
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_json(path, costs)
+    return {
+        "frame_ms": 1e3 * costs["batch"]["frame_seconds"],
+        "fifty_steps_seconds": 50 * costs["batch"]["step_seconds"],
+        "peak_megabytes": costs["single"]["peak_bytes"] / 1e6,
+    }
+
+
+def measured_apart(config: TrainingConfig, batch_size: int, steps: int) -> dict[str, float]:
+    """Returns what `measure` does, in a process of its own."""
+    alone: dict[str, Any] = {"short_horizon": 0, "short_batch_size": 0, "batch_size": batch_size}
+    settings = dataclasses.asdict(dataclasses.replace(config, **alone))
+    with tempfile.TemporaryDirectory() as folder:
+        asked, told = Path(folder) / "asked.json", Path(folder) / "measured.json"
+        write_json(asked, {"config": settings, "steps": steps})
+        run_module("trainers.fitting.cost", str(asked), str(told))
+        costs: dict[str, float] = json.loads(told.read_text())
+    return costs
 
 
 def measure(config: TrainingConfig, steps: int) -> dict[str, float]:
