@@ -29,8 +29,8 @@ class ReversibleBlock(keras.layers.Layer):
     In training the two directions are inverse up to what their batches differ in.
 
     Args:
-        filters: channels of each half after the block.
-        stride: 1, or 2.
+        filters: channels of each half after the block: `stride**2` times as many as before.
+        stride: 1 or 2.
         first: whether it is the first of its network.
 
     Call arguments:
@@ -40,7 +40,7 @@ class ReversibleBlock(keras.layers.Layer):
         The two clips after it; after `inverse`, before it.
 
     Raises:
-        ValueError: if `filters` or `stride` isn't a positive integer.
+        ValueError: if `filters` or `stride` is out of range, or they don't fit the halves.
 
     Reference:
         Jacobsen et al., i-RevNet: Deep Invertible Networks, ICLR 2018; with 3D convolutions, Yu et
@@ -50,7 +50,11 @@ class ReversibleBlock(keras.layers.Layer):
     def __init__(self, filters: int, stride: int = 1, first: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.filters = integer("filters", filters, "It is the channels of each half.")
-        self.stride = integer("stride", stride, "Blocks halve the sides, or keep them.")
+        if stride not in (1, 2):
+            raise ValueError(
+                f"A block keeps the sides, or halves them. Received: stride={stride}. Give 1 or 2."
+            )
+        self.stride = stride
         self.first = first
         widths = [max(filters // 2, 1)] * 2 + [filters]
         self.norms = [self._norm(index) for index in range(first, 3)]
@@ -73,9 +77,15 @@ class ReversibleBlock(keras.layers.Layer):
             dtype=self.dtype_policy,
         )
 
-    def build(self, half_shape: Sequence[int | None]) -> None:
+    def build(self, halves_shape: Sequence[Sequence[int | None]]) -> None:
         freeze_sublayers_of(self)
-        channels = half_shape[-1]
+        channels = halves_shape[1][-1] or 0
+        if self.filters != channels * self.stride**2:
+            raise ValueError(
+                "A reversible block keeps the number of values. Received: halves of shapes "
+                f"{tuple(map(tuple, halves_shape))} with filters={self.filters} and "
+                f"stride={self.stride}. Use filters={channels * self.stride**2}."
+            )
         norms = [None] * self.first + self.norms
         for norm, convolution in zip(norms, self.convolutions, strict=True):
             shape = (None, None, None, None, channels)
@@ -128,7 +138,8 @@ class ReversibleAutoencoder(keras.layers.Layer):
         returns the clips.
 
     Raises:
-        ValueError: if the channels are odd, or a number of blocks isn't a positive integer.
+        ValueError: if the channels are odd, there are no blocks, or a number of them isn't a
+            positive integer.
 
     Reference:
         Yu et al., Efficient and Information-Preserving Future Frame Prediction and Beyond, ICLR
@@ -137,12 +148,17 @@ class ReversibleAutoencoder(keras.layers.Layer):
 
     def __init__(self, channels: int, blocks: Sequence[int], **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        if channels % 2:
+        if integer("channels", channels, "Patches of 2x2 grey pixels have 4.") % 2:
             raise ValueError(
                 "A reversible network halves the channels of its clips. Received: "
                 f"channels={channels}. Give an even number, as patches of 2x2 pixels have."
             )
         hint = "CrevNet has 4, 5 and 3 blocks at its scales."
+        if not len(blocks):
+            raise ValueError(
+                "`blocks` gives the number of blocks at each scale, at least one. Received: "
+                f"blocks={blocks}. {hint}"
+            )
         self.channels = channels
         self.blocks = [integer(f"blocks[{scale}]", n, hint) for scale, n in enumerate(blocks)]
         self.stride = 2 ** (len(self.blocks) - 1)
@@ -163,7 +179,7 @@ class ReversibleAutoencoder(keras.layers.Layer):
         freeze_sublayers_of(self)
         filters = self.channels // 2
         for step in self.steps:
-            step.build((None, None, None, None, filters))
+            step.build([(None, None, None, None, filters)] * 2)
             filters = step.filters
 
     def call(self, clips: Tensor) -> Halves:

@@ -163,6 +163,10 @@ def test_without_normalisation_frames_may_have_any_size():
 
 
 WRONG = {
+    "flat": (
+        lambda state: state | {"cell_list.0.conv_t.0.weight": np.zeros(3)},
+        r"is the kernel of a convolution.*Received: one of shape \(3,\)",
+    ),
     "none": (lambda state: {"other": np.zeros(1)}, r"STGRUs.*has 'cell_list\.0\.conv_t.*: other"),
     "mau": (
         lambda state: state | {"cell_list.0.conv_t_next.0.weight": np.zeros((4, 4, 5, 5))},

@@ -223,7 +223,11 @@ def test_a_memory_that_cannot_be_trained_spares_the_others(tmp_path, monkeypatch
     compare.main([*flags, f"--output={tmp_path / 'out'}"])
     rows = json.loads((tmp_path / "out" / "comparison.json").read_text())["rows"]
     assert ["mse" in row for row in rows] == [False, True]
-    assert f"stgru has no errors in the table: {error}" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert f"stgru has no errors in the table: {error}" in told
+    assert "--model=" + str(tmp_path / "out" / "conv_gru") in told
+    with pytest.raises(ValueError, match=r"could be trained. Received: --memories=stgru"):
+        compare.main(["--memories=stgru", "--steps=2", "--nocosts", f"--output={tmp_path / 'o'}"])
 
 
 def test_a_system_whose_width_follows_from_the_frames_keeps_it(tmp_path, monkeypatch):

@@ -189,6 +189,7 @@ def test_frames_are_float32_in_any_precision(randomize, dtype):
     ("options", "message"),
     [
         ({"cell": STGRUCell(4)}, r"must be a `BijectiveGRUCell`.*Received: cell=.*bijective_gru"),
+        ({"cell": BijectiveGRUCell(4, pooled=True)}, r"from their level. Received: pooled=True"),
         ({"num_layers": 0}, r"`num_layers` must be a positive integer. Received: num_layers=0"),
         ({"num_downsamplings": 0}, r"positive integer. Received: num_downsamplings=0. For frames"),
         ({"encoder_filters": [2]}, r"one number for each downsampling. Received: .*=\[2\] with"),

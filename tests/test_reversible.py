@@ -1,12 +1,17 @@
 """The two-way autoencoder: what it takes it gives back, and what a block adds is its equation."""
 
-import keras
 import numpy as np
 import pytest
 from keras import ops
 from test_rival_cells import convolve_clips
 
-from iprnn_tf.cells import ClipCells, E3DLSTMCell, ReversiblePredictiveCell, STLSTMCell
+from iprnn_tf.cells import (
+    BijectiveGRUCell,
+    ClipCells,
+    E3DLSTMCell,
+    ReversiblePredictiveCell,
+    STLSTMCell,
+)
 from iprnn_tf.models import IPRNN, CrevNet
 from iprnn_tf.reversible import ReversibleAutoencoder, ReversibleBlock
 
@@ -34,7 +39,7 @@ def test_features_give_back_the_clip_that_they_were_made_of(randomize):
 
 @pytest.mark.parametrize("first", [True, False])
 def test_a_block_adds_to_one_half_what_follows_from_the_other(first, randomize):
-    block = built(ReversibleBlock(4, first=first), (*CLIPS[:-1], 4), randomize)
+    block = built(ReversibleBlock(4, first=first), [CLIPS, CLIPS], randomize)
     changed, kept = noise(*CLIPS, seed=1), noise(*CLIPS, seed=2)
     received = block((changed, kept))
     added = kept
@@ -70,11 +75,16 @@ def test_a_stack_of_clips_remembers_the_features_of_the_steps_before():
     [
         (lambda: ReversibleAutoencoder(3, [1]), "halves the channels.*channels=3. Give an even"),
         (lambda: ReversibleAutoencoder(4, [1, 0]), r"Received: blocks\[1\]=0"),
+        (lambda: ReversibleAutoencoder(4, []), r"at least one. Received: blocks=\[\]"),
+        (lambda: CrevNet(blocks=[]), r"at least one. Received: blocks=\[\]"),
+        (lambda: ReversibleBlock(4, stride=3), "stride=3. Give 1 or 2"),
+        (lambda: ReversibleBlock(4).build([(*CLIPS[:-1], 1)] * 2), "Use filters=1"),
         (lambda: ClipCells([STLSTMCell(2)], 4), "take clips of one length.*clips=True"),
         (lambda: E3DLSTMCell(2, clips=True).build((1, 4, 4, 3)), "2 frames.*multiple of 2"),
         (lambda: IPRNN(cell=E3DLSTMCell(4, clips=True)), "features of one frame.*PatchRNN"),
-        (lambda: CrevNet(cell=STLSTMCell(64)), "take clips of one length"),
-        (lambda: CrevNet(cell=E3DLSTMCell(64, clips=True)), "are reversible, too.*clips=True"),
+        (lambda: IPRNN(cell=BijectiveGRUCell(4, pooled=True)), "as large as.*FoldedRNN"),
+        (lambda: CrevNet(cell=STLSTMCell(64)), "reversible, and of clips.*--cell=rpm --clips"),
+        (lambda: CrevNet(cell=E3DLSTMCell(64, clips=True)), "reversible, and of clips"),
         (
             lambda: CrevNet(cell=ReversiblePredictiveCell(32, 3, clips=True)),
             "64 for 4 channels halved 2 times. Received: filters=32. Use filters=64",
@@ -93,4 +103,17 @@ def test_training_moves_the_averages_of_its_normalisation():
     before = model.get_weights()
     model.fit(noise(2, 3, 8, 16, 1), noise(2, 10, 8, 16, 1), verbose=0)
     assert all((a != b).any() for a, b in zip(before, model.get_weights(), strict=True))
-    assert keras.ops.isfinite(model.predict(noise(1, 3, 8, 16, 1), verbose=0)).numpy().all()
+    assert np.isfinite(model.predict(noise(1, 3, 8, 16, 1), verbose=0)).all()
+
+
+@pytest.mark.parametrize(
+    ("image_shape", "memories"), [((16, 8, 1), 2 * 1), ((18, 7, 1), 3 * 1), ((None, None, 1), 1)]
+)
+def test_convolutions_are_counted_at_the_scale_that_they_work_on(image_shape, memories):
+    cell = ReversiblePredictiveCell(64, 3, clips=True)
+    model = CrevNet(image_shape, cell, num_layers=1, blocks=[1, 1, 1])
+    counted = model.convolutions()
+    depth, blocks = 3, 2 * 3 * 3  # Two ways, three blocks of three convolutions.
+    finest, coarsest = 16 * memories * depth, memories * depth
+    assert [pixels for _, pixels in counted[:9:3]] == [finest, finest // 4, coarsest]
+    assert [pixels for _, pixels in counted[blocks:]] == [coarsest] * 8

@@ -1,6 +1,8 @@
 """The configurations and how flags change them."""
 
 import dataclasses
+import shlex
+from pathlib import Path
 
 import keras
 import pytest
@@ -11,6 +13,7 @@ from iprnn_tf.cells import CELLS
 from iprnn_tf.models import FoldedRNN, PatchRNN
 from trainers.configuration.recipes import CONFIGS, resolve
 from trainers.configuration.settings import define_flags
+from trainers.configuration.systems import SYSTEMS
 from trainers.configuration.training_config import TrainingConfig
 
 
@@ -195,3 +198,17 @@ def test_the_same_seed_gives_the_same_weights():
     assert all((a == b).all() for a, b in zip(first, second, strict=True))
     other = dataclasses.replace(tiny, seed=1).build_model().get_weights()
     assert any((a != b).any() for a, b in zip(first, other, strict=True))
+
+
+@pytest.mark.parametrize("system", ["predrnn", "e3d_lstm", "crevnet", "frnn"])
+def test_the_page_on_systems_shows_the_command_that_trains_one(system):
+    page = (Path(__file__).parents[1] / "docs" / "comparison.md").read_text()
+    commands = [
+        shlex.split(line)[4:]
+        for line in page.splitlines()
+        if line.startswith("python -m trainers.train --config=paper ")
+    ]
+    shown = [dataclasses.asdict(resolved("paper", *flags)) for flags in commands]
+    assert SYSTEMS[system] in [
+        {name: settings[name] for name in SYSTEMS[system]} for settings in shown
+    ]

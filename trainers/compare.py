@@ -82,11 +82,18 @@ def main(arguments: Sequence[str]) -> None:
         for memory, config in zip(memories, configs, strict=True):
             _measure(memory, config, output, values)
             comparison.write(output)  # So that what comes later can't lose it.
+    trained = [memory.name for memory in memories if "mse" in memory.row]
+    if values.train and not trained:
+        raise ValueError(
+            "A comparison needs a memory that could be trained. Received: "
+            f"--memories={','.join(names)}, of which none could: see above. Give more time, or "
+            "others."
+        )
     console.conclude(
         comparison,
         output,
-        command("trainers.evaluate", model=output / names[0])
-        if values.train
+        command("trainers.evaluate", model=output / trained[0])
+        if trained
         else again("trainers.compare", values, train=True, max_minutes=10),
         contents="a table and pictures, and a run of each",
     )
@@ -109,7 +116,11 @@ def _define_flags(values: flags.FlagValues) -> None:
     )
     flags.DEFINE_enum("config", "small", drawn, "Recipe and size.", flag_values=values)
     flags.DEFINE_integer(
-        "filters", None, "Width, if not the configuration's.", 1, flag_values=values
+        "filters",
+        None,
+        "Width, if not the configuration's or, as published, the system's; CrevNet's is fixed.",
+        1,
+        flag_values=values,
     )
     flags.DEFINE_float(
         "max_minutes", None, "Of training for each memory.", 0.01, 1e6, flag_values=values

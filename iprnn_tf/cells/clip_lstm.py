@@ -10,7 +10,7 @@ from keras import ops
 
 from iprnn_tf.arguments import integer
 from iprnn_tf.cells.cell import States, Tensor
-from iprnn_tf.cells.clips import folded, unfolded
+from iprnn_tf.cells.clips import as_clips, as_images
 from iprnn_tf.cells.convolutional import ConvolutionalCell, frame_channels
 from iprnn_tf.cells.gates import parted, written
 from iprnn_tf.cells.zigzag import ZigzagCells
@@ -102,7 +102,7 @@ class ClipLSTMCell(ConvolutionalCell):
             convolution.build((*clip, 2 * self.filters))
 
     def call(self, features: Tensor, states: States) -> tuple[Tensor, States]:
-        x, hidden, cell, memory = (unfolded(part, self.depth) for part in (features, *states))
+        x, hidden, cell, memory = (as_clips(part, self.depth) for part in (features, *states))
         of_cell, of_memory, x_o = parted(self.from_features(x), self.filters)
         h_gates, h_o = parted(self.from_hidden(hidden), self.filters)
         cell = written(of_cell + h_gates + self.from_cell(cell), cell, forget_bias=0.0)
@@ -110,7 +110,7 @@ class ClipLSTMCell(ConvolutionalCell):
         memory = written(gates, memory, forget_bias=0.0)
         both = ops.concatenate([cell, memory], axis=-1)
         out = ops.sigmoid(x_o + h_o + self.from_both(both))
-        hidden, cell, memory = map(folded, (out * ops.tanh(self.merge(both)), cell, memory))
+        hidden, cell, memory = map(as_images, (out * ops.tanh(self.merge(both)), cell, memory))
         return hidden, [hidden, cell, memory]
 
     def get_config(self) -> dict[str, Any]:

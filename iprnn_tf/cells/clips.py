@@ -13,14 +13,14 @@ from iprnn_tf.cells.cell import Cell, States, Tensor
 from iprnn_tf.cells.zigzag import ZigzagCells
 
 
-def folded(clips: Tensor) -> Tensor:
+def as_images(clips: Tensor) -> Tensor:
     """Folds clips `(B, D, h, w, F)` to images `(B, h, w, D * F)`, frame after frame."""
     batch, depth, height, width, filters = ops.shape(clips)
     images = ops.transpose(clips, (0, 2, 3, 1, 4))
     return ops.reshape(images, (batch, height, width, depth * filters))
 
 
-def unfolded(images: Tensor, depth: int) -> Tensor:
+def as_clips(images: Tensor, depth: int) -> Tensor:
     """Unfolds images `(B, h, w, D * F)` to clips `(B, D, h, w, F)`."""
     batch, height, width, channels = ops.shape(images)
     clips = ops.reshape(images, (batch, height, width, depth, channels // depth))

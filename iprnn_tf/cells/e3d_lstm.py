@@ -10,7 +10,7 @@ from keras import ops
 
 from iprnn_tf.arguments import integer
 from iprnn_tf.cells.cell import States, Tensor
-from iprnn_tf.cells.clips import folded, unfolded
+from iprnn_tf.cells.clips import as_clips, as_images
 from iprnn_tf.cells.convolutional import ConvolutionalCell, check_mixed, frame_channels
 from iprnn_tf.cells.gates import parted, written
 from iprnn_tf.cells.zigzag import ZigzagCells
@@ -56,8 +56,9 @@ class E3DLSTMCell(ConvolutionalCell):
     Call arguments:
         features: `(B, h, w, F)`; of clips, `(B, h, w, D * C)`.
         states: `[earlier, h, C, m]`: the features of the D - 1 steps before, the hidden clip, the
-            remembered cell states, oldest first, and the memory; the frames of each, newest first,
-            folded into its channels. With D = 1, and with clips, there is no `earlier`.
+            remembered cell states, oldest first, and the memory; the frames of each, newest first
+            (with clips, in the order of the features), folded into its channels. With D = 1, and
+            with clips, there is no `earlier`.
 
     Returns:
         The newest frame of h', `(B, h, w, F)`, or with clips all of it, `(B, h, w, D * F)`; and
@@ -135,19 +136,19 @@ class E3DLSTMCell(ConvolutionalCell):
     def call(self, features: Tensor, states: States) -> tuple[Tensor, States]:
         *earlier, hidden, history, memory = states
         frames = ops.concatenate([features, *earlier], axis=-1)  # (B, h, w, D * F)
-        x, hidden, memory = (unfolded(part, self.depth) for part in (frames, hidden, memory))
+        x, hidden, memory = (as_clips(part, self.depth) for part in (frames, hidden, memory))
         of_cell, of_memory, x_o = parted(self.from_features(x), self.filters)
         h_gates, h_o = parted(self.from_hidden(hidden), self.filters)
         steps = ops.split(history, self.history, axis=-1)
-        cell = self._cell(of_cell + h_gates, [unfolded(step, self.depth) for step in steps])
+        cell = self._cell(of_cell + h_gates, [as_clips(step, self.depth) for step in steps])
         memory = written(of_memory + self.from_memory(memory), memory, self.forget_bias)
         out = ops.sigmoid(x_o + h_o + self.from_new_cell(cell) + self.from_new_memory(memory))
         hidden = out * ops.tanh(self.merge(ops.concatenate([cell, memory], axis=-1)))
         clip = self.depth * self.filters
-        history = ops.concatenate([history[..., clip:], folded(cell)], axis=-1)
+        history = ops.concatenate([history[..., clip:], as_images(cell)], axis=-1)
         earlier = [frames[..., : -self.filters]] if earlier else []
-        above = folded(hidden) if self.clips else hidden[:, 0]
-        return above, [*earlier, folded(hidden), history, folded(memory)]
+        above = as_images(hidden) if self.clips else hidden[:, 0]
+        return above, [*earlier, as_images(hidden), history, as_images(memory)]
 
     def _cell(self, gates: Tensor, remembered: list[Tensor]) -> Tensor:
         """The new cell state `(B, D, h, w, F)`, from those that are remembered."""

@@ -12,7 +12,7 @@ from keras import ops
 from iprnn_tf.arguments import integer
 from iprnn_tf.cells.cell import States, Tensor
 from iprnn_tf.cells.clip_lstm import ClipLSTMCell
-from iprnn_tf.cells.clips import folded, unfolded
+from iprnn_tf.cells.clips import as_clips, as_images
 from iprnn_tf.cells.convolutional import ConvolutionalCell, check_mixed
 from iprnn_tf.cells.st_lstm import STLSTMCell
 from iprnn_tf.cells.zigzag import ZigzagCells
@@ -111,10 +111,10 @@ class ReversiblePredictiveCell(ConvolutionalCell):
         return self._image(ops.concatenate([changed, seen], axis=-1)), states
 
     def _frames(self, images: Tensor) -> Tensor:
-        return unfolded(images, self.depth) if self.clips else images
+        return as_clips(images, self.depth) if self.clips else images
 
     def _image(self, frames: Tensor) -> Tensor:
-        return folded(frames) if self.clips else frames
+        return as_images(frames) if self.clips else frames
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "clips": self.clips, "depth": self.depth}

@@ -11,8 +11,8 @@ from keras import ops
 from iprnn_tf.autoencoders import padded
 from iprnn_tf.cells import Cell, ClipCells, ReversiblePredictiveCell
 from iprnn_tf.cells.cell import States, Tensor
-from iprnn_tf.cells.clips import folded, unfolded
-from iprnn_tf.models.recurrent import Convolution, RecurrentPredictor, checked_template
+from iprnn_tf.cells.clips import as_clips, as_images
+from iprnn_tf.models.recurrent import Convolution, RecurrentPredictor
 from iprnn_tf.patches import PatchDecoder, PatchEncoder
 from iprnn_tf.reversible import ReversibleAutoencoder
 
@@ -52,12 +52,7 @@ class ReversibleCells(ClipCells):
             channels, blocks, name="autoencoder", dtype=self.dtype_policy
         )
         needed = 2 * self.autoencoder.filters[-1]
-        cell, found = self.cells[0], self.cells[0].output_size // self.clip_length
-        if not isinstance(cell, ReversiblePredictiveCell):
-            raise ValueError(
-                "Within a reversible network the memories are reversible, too. Received: "
-                f"cells={self.cells}. Take `ReversiblePredictiveCell`s with clips=True."
-            )
+        found = self.cells[0].output_size // self.clip_length
         if found != needed:
             raise ValueError(
                 "The memories of a reversible network have as many filters as its features, since "
@@ -90,10 +85,10 @@ class ReversibleCells(ClipCells):
 
     def seen(self, clip: Tensor, states: States) -> tuple[Tensor, States]:
         height, width = ops.shape(clip)[1:3]
-        clips = unfolded(padded(clip, self.autoencoder.stride), self.clip_length)
-        features = folded(ops.concatenate(self.autoencoder(clips), axis=-1))
+        clips = as_clips(padded(clip, self.autoencoder.stride), self.clip_length)
+        features = as_images(ops.concatenate(self.autoencoder(clips), axis=-1))
         features, states = super().seen(features, states)
-        halves = ops.split(unfolded(features, self.clip_length), 2, axis=-1)
+        halves = ops.split(as_clips(features, self.clip_length), 2, axis=-1)
         newest = self.autoencoder.inverse((halves[0], halves[1]))[:, -1]
         return newest[:, :height, :width], states
 
@@ -114,6 +109,8 @@ class CrevNet(RecurrentPredictor):
 
     As published, at 64x64 pixels: patches of 2x2, two halvings with 4, 5 and 3 blocks, and eight
     memories of 64 filters, 32 for each half.
+
+    That nothing is lost holds in float32; in mixed precision the network rounds as all layers do.
 
     Deviations: clips hold the frames that were fed, where the authors' code feeds a whole clip
     that was predicted; trained is the newest frame of a clip, there all three.
@@ -156,10 +153,10 @@ class CrevNet(RecurrentPredictor):
         self.blocks = list(BLOCKS if blocks is None else blocks)
         channels = self.patch_size**2 * self.image_shape[2]
         if cell is None:
-            filters = channels * 4 ** (len(self.blocks) - 1)
+            filters = channels * 4 ** max(len(self.blocks) - 1, 0)
             cell = ReversiblePredictiveCell(filters, 3, use_bias=True, clips=True)
         self.create_memories(
-            checked_template(cell),
+            _checked_reversible(cell),
             num_layers,
             ReversibleCells,
             channels=channels,
@@ -185,11 +182,16 @@ class CrevNet(RecurrentPredictor):
         self.decoder.build(patches)
 
     def convolutions(self) -> list[Convolution]:
-        autoencoder, depth = self.cell.autoencoder, self.cell.clip_length
-        pixels = [depth * self.latent_pixels // 4**scale for scale in range(len(self.blocks))]
+        autoencoder, stride = self.cell.autoencoder, self.cell.autoencoder.stride
+        # Padded to whole pixels of the coarsest scale; where the size is open, one is counted.
+        rows, columns = (
+            -(-(side or 1) // stride) for side in self.latent_size(*self.image_shape[:2])
+        )
+        coarsest = self.cell.clip_length * rows * columns
+        pixels = [coarsest * 4**scale for scale in reversed(range(len(self.blocks)))]
         both_ways = 2 * [(shape, pixels[scale]) for shape, scale in autoencoder.kernels()]
         memories = [
-            (tuple(weight.shape), pixels[-1])
+            (tuple(weight.shape), coarsest)
             for cell in self.cell.cells
             for weight in cell.weights
             if weight.name == "kernel"
@@ -203,3 +205,13 @@ class CrevNet(RecurrentPredictor):
             "patch_size": self.patch_size,
             "output_activation": self.decoder.output_activation,
         }
+
+
+def _checked_reversible(cell: Any) -> Cell:
+    if not isinstance(cell, ReversiblePredictiveCell) or not cell.clips:
+        raise ValueError(
+            "The memories of a reversible network are reversible, and of clips. Received: "
+            f"cell={cell!r}. Pass a ReversiblePredictiveCell with clips=True, or "
+            "--cell=rpm --clips."
+        )
+    return cell

@@ -24,10 +24,10 @@ class FoldedRNN(RecurrentPredictor):
     below it, from the bottom up; then, from the top down, every memory gives back to what is below
     it, and at last the convolutions, transposed, turn the features into the next frame:
 
-        h_0  = tanh(W_2 * tanh(W_1 * frame))
+        h_0  = tanh(W_2 * tanh(W_1 * (2 frame - 1)))
         h_l' = GRU_up(h_(l-1)', h_l)                  l = 1..L
         h_l" = GRU_down(h_(l+1)", h_l')               l = L-1..0, with h_L" = h_L'
-        next_frame = tanh(W_1^T * tanh(W_2^T * h_0"))
+        next_frame = (1 + tanh(W_1^T * tanh(W_2^T * h_0"))) / 2
 
     (without the biases), where the first memory of a level sees the maxima of what is below it in
     windows of 2x2 pixels, and what it gives back is upsampled by repeating pixels. There is no
@@ -171,6 +171,11 @@ def _checked_bijective(cell: Any) -> BijectiveGRUCell:
             "`cell` must be a `BijectiveGRUCell`, a template of all memories: they go up and down "
             f"again. Received: cell={cell!r}. Pass, for example, BijectiveGRUCell(256), by name "
             "bijective_gru."
+        )
+    if cell.pooled or cell.below_filters is not None:
+        raise ValueError(
+            "Which memories pool, and what is below them, follows from their level. Received: "
+            f"pooled={cell.pooled} and below_filters={cell.below_filters}. Leave both out."
         )
     return cell
 

@@ -74,11 +74,7 @@ class IPRNN(RecurrentPredictor):
     ) -> None:
         super().__init__(image_shape, horizon, **kwargs)
         template = checked_template(STGRUCell(64) if cell is None else cell)
-        if template.clip_length > 1:
-            raise ValueError(
-                "The memories of IPRNN are shown the features of one frame. Received: "
-                f"{template.name!r}, which takes clips. Leave out clips=True, or take `PatchRNN`."
-            )
+        _check_of_frames(template)
         self.num_downsamplings = integer(
             "num_downsamplings", num_downsamplings, "For frames of 64x64, 2 are usual.", least=0
         )
@@ -141,3 +137,11 @@ class IPRNN(RecurrentPredictor):
             "output_activation": self.decoder.output_activation,
             "pytorch_padding": self.encoder.pytorch_padding,
         }
+
+
+def _check_of_frames(template: Cell) -> None:
+    if template.clip_length > 1:
+        raise ValueError(
+            "The memories of IPRNN are shown the features of one frame. Received: "
+            f"{template.name!r}, which takes clips. Take a memory without, or `PatchRNN`."
+        )

@@ -128,8 +128,8 @@ class RecurrentPredictor(VideoPredictor):
         pixels = self.latent_pixels
         kernels = [weight for weight in self.cell.weights if weight.name.endswith("kernel")]
         shapes = [tuple(kernel.shape) for kernel in kernels]
-        # 3D convolutions go over clips as long as they are deep; matrices see the whole image.
-        depth = max((shape[0] for shape in shapes if len(shape) == 5), default=1)
+        # 3D convolutions go over the frames of clips; matrices see the whole image.
+        depth = getattr(self.cell.cells[0], "depth", 1)
         times = {2: 1, 4: pixels, 5: pixels * depth}
         return [(shape, times[len(shape)]) for shape in shapes]
 
@@ -170,12 +170,17 @@ def checked_template(cell: Any) -> Cell:
         cell: what was given as such.
 
     Raises:
-        ValueError: if it is not a `Cell`.
+        ValueError: if it is not a `Cell`, or one that pools.
     """
     if not isinstance(cell, Cell):
         raise ValueError(
             "`cell` must be an `iprnn_tf.cells.Cell`, a template that each layer copies. "
             f"Received: cell={cell!r}. Pass, for example, STGRUCell(filters=64, kernel_size=5)."
+        )
+    if getattr(cell, "pooled", False):
+        raise ValueError(
+            "The states of these memories are as large as the features. Received: "
+            f"{cell.name!r}, which pools. Leave out pooled=True, or take `FoldedRNN`."
         )
     return cell
 

@@ -31,6 +31,11 @@ def stripped(state: Arrays, first: str, models: str) -> dict[str, np.ndarray]:
             f"A state dict of {models} has {first!r}. Received: "
             f"{', '.join(sorted(state)[:4]) or 'none'}, ... Give one of these."
         )
+    if np.ndim(state[prefix + first]) != 4:
+        raise ValueError(
+            f"{first!r} is the kernel of a convolution, (out, in, k, k). Received: one of shape "
+            f"{np.shape(state[prefix + first])}. Give a state dict of {models}."
+        )
     return {
         name.removeprefix(prefix): np.asarray(array, "float32")
         for name, array in state.items()
@@ -60,7 +65,7 @@ def length_of(arrays: Arrays, modules: str) -> int:
         modules: the list's name.
     """
     numbers = (name.split(".")[1] for name in arrays if name.startswith(f"{modules}."))
-    return 1 + max(map(int, numbers), default=-1)
+    return 1 + max((int(number) for number in numbers if number.isdigit()), default=-1)
 
 
 def fill(
