@@ -96,6 +96,17 @@ def test_costs_alone_train_nothing(trained, tmp_path, monkeypatch):
     flags = ["--notrain", "--memories=stgru,rpm", f"--output={tmp_path / 'out'}"]
     compare.main(flags)
     assert asked == []  # All is measured.
+
+    file = tmp_path / "out" / "rpm.cost.json"
+    kept = json.loads(file.read_text())
+    del kept["settings"]["clips"]  # As before there was such a setting.
+    file.write_text(json.dumps(kept))
+    compare.main(flags)
+    assert asked == []
+    file.write_text(json.dumps({**kept, "settings": {**kept["settings"], "machine": "another"}}))
+    compare.main(flags)
+    assert [config.cell for config, _ in asked] == ["rpm", "rpm"]
+    asked.clear()
     compare.main([*flags, "--filters=6"])
     assert [config.filters for config, _ in asked] == [6] * 4
 

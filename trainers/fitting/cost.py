@@ -29,6 +29,7 @@ from trainers.measuring.machine import peak_memory
 
 FRAMES = 50  # Streamed, of which the first five warm up.
 BATCH, STEPS = 16, 5  # The paper's batch; its 50 steps are reckoned from a few.
+_USUAL = {field.name: field.default for field in dataclasses.fields(TrainingConfig)}
 
 
 def costs_of(config: TrainingConfig, settings: dict[str, Any], path: Path) -> dict[str, float]:
@@ -46,7 +47,8 @@ def costs_of(config: TrainingConfig, settings: dict[str, Any], path: Path) -> di
     made = provenance()
     settings = settings | {key: made[key] for key in ("backend", "machine")}
     costs = json.loads(path.read_text()) if path.exists() else {}
-    if costs.get("settings") != settings:
+    kept = _USUAL | costs.get("settings", {})  # Older files lack settings that came later.
+    if {name: kept.get(name) for name in settings} != settings:
         console.say(f"Measuring what {path.name.removesuffix('.cost.json')} costs ...")
         costs = {
             "settings": settings,
