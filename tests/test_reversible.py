@@ -98,12 +98,13 @@ def test_what_makes_no_reversible_network_is_refused(make, message):
 
 def test_training_moves_the_averages_of_its_normalisation():
     cell = ReversiblePredictiveCell(16, 3, clips=True)
-    model = CrevNet((8, 16, 1), cell, num_layers=1, blocks=[1, 1])
-    model.compile("adam", "mse")
+    model = CrevNet((8, 16, 1), cell, num_layers=1, blocks=[1, 1], horizon=1)
+    model.compile("adam", "mse", run_eagerly=True)
     before = model.get_weights()
-    model.fit(noise(2, 3, 8, 16, 1), noise(2, 10, 8, 16, 1), verbose=0)
+    model.fit(noise(2, 3, 8, 16, 1), noise(2, 1, 8, 16, 1), verbose=0)
     assert all((a != b).any() for a, b in zip(before, model.get_weights(), strict=True))
-    assert np.isfinite(model.predict(noise(1, 3, 8, 16, 1), verbose=0)).all()
+    predictions = model.rollout(noise(1, 3, 8, 16, 1))
+    assert np.isfinite(ops.convert_to_numpy(predictions)).all()
 
 
 @pytest.mark.parametrize(
