@@ -65,6 +65,10 @@ class ReversibleCells(ClipCells):
     def output_size(self) -> int:
         return self.channels
 
+    @property
+    def readout_size(self) -> int:
+        return self.output_size
+
     def build(self, input_shape: Sequence[int | None]) -> None:
         super().build(input_shape)
         self.image_size = (input_shape[1], input_shape[2])  # Not that of the coarsest scale.
@@ -173,13 +177,8 @@ class CrevNet(RecurrentPredictor):
         self.build()
 
     def build(self, input_shape: Any = None) -> None:
-        if self.encoder.built:
-            return
-        height, width, channels = self.image_shape
-        patches = (None, *self.latent_size(height, width), self.patch_size**2 * channels)
-        self.encoder.build((None, height, width, channels))
-        self.cell.build(patches)
-        self.decoder.build(patches)
+        if not self.decoder.built:
+            self.build_parts(self.cell.channels)
 
     def convolutions(self) -> list[Convolution]:
         autoencoder, stride = self.cell.autoencoder, self.cell.autoencoder.stride

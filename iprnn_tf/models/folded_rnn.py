@@ -121,13 +121,8 @@ class FoldedRNN(RecurrentPredictor):
         return memories
 
     def build(self, input_shape: Any = None) -> None:
-        if self.encoder.built:
-            return
-        height, width, channels = self.image_shape
-        features = (None, *self.latent_size(height, width), self.encoder_filters[0])
-        self.encoder.build((None, height, width, channels))
-        self.cell.build(features)
-        self.decoder.build(features)
+        if not self.decoder.built:
+            self.build_parts(self.encoder_filters[0])
 
     def latent_size(self, height: Any, width: Any) -> tuple[Any, Any]:
         coarsest = super().latent_size(height, width)

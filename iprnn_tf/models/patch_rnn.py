@@ -72,13 +72,8 @@ class PatchRNN(RecurrentPredictor):
         self.build()
 
     def build(self, input_shape: Any = None) -> None:
-        if self.decoder.built:
-            return
-        height, width, channels = self.image_shape
-        size = self.latent_size(height, width)
-        self.encoder.build((None, height, width, channels))
-        self.cell.build((None, *size, self.patch_size**2 * channels))
-        self.decoder.build((None, *size, self.cell.readout_size))
+        if not self.decoder.built:
+            self.build_parts(self.patch_size**2 * self.image_shape[2])
 
     def _stack(self, template: Cell) -> dict[str, Any]:
         """How the memories are stacked, where these take clips."""

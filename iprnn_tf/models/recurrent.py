@@ -55,6 +55,17 @@ class RecurrentPredictor(VideoPredictor):
             **kwargs,
         )
 
+    def build_parts(self, channels: int) -> None:
+        """Builds encoder, memories and decoder, in this order.
+
+        Args:
+            channels: of the features that enter the memories.
+        """
+        size = self.latent_size(*self.image_shape[:2])
+        self.encoder.build((None, *self.image_shape))
+        self.cell.build((None, *size, channels))
+        self.decoder.build((None, *size, self.cell.readout_size))
+
     def encode(self, frame: Tensor) -> tuple[Tensor, list[Tensor]]:
         return self.encoder(frame)
 
