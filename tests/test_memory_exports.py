@@ -18,7 +18,7 @@ from iprnn_tf.cells import (
     ReversiblePredictiveCell,
     STGRUCell,
 )
-from iprnn_tf.models import CrevNet, FoldedRNN, PatchRNN
+from iprnn_tf.models import CrevNet, FoldedRNN, PatchRNN, VideoPixelNetwork
 
 pytestmark = pytest.mark.slow
 OPTIONS = {"num_layers": 2, "horizon": HORIZON}
@@ -43,6 +43,9 @@ MODELS = {
     "folded_rnn": lambda: FoldedRNN(
         IMAGE_SHAPE, BijectiveGRUCell(4), num_downsamplings=2, **OPTIONS
     ),
+    "vpn": lambda: VideoPixelNetwork(
+        (7, 9, 1), ConvLSTMCell(4, 3), 1, blocks=[1, 1], levels=4, horizon=HORIZON
+    ),
 }
 
 
@@ -55,9 +58,13 @@ def test_a_litert_file_predicts_what_the_model_predicts(model, tmp_path):
     file = tmp_path / "model.tflite"
     save_tflite(Source("model", model, TIME, {}, {}), file)
     artifact = open_artifact(file)
-    expected = model.predict(contexts(1), verbose=0)
-    np.testing.assert_allclose(artifact.forecast(contexts(1)), expected, atol=1e-4)
-    np.testing.assert_allclose(artifact.stream(contexts(1)), expected, atol=1e-4)
+    expected = model.predict(contexts(1, image_shape=model.image_shape), verbose=0)
+    np.testing.assert_allclose(
+        artifact.forecast(contexts(1, image_shape=model.image_shape)), expected, atol=1e-4
+    )
+    np.testing.assert_allclose(
+        artifact.stream(contexts(1, image_shape=model.image_shape)), expected, atol=1e-4
+    )
 
 
 def test_onnx_files_predict_what_the_model_predicts(model, tmp_path):
@@ -65,5 +72,7 @@ def test_onnx_files_predict_what_the_model_predicts(model, tmp_path):
     run = write_run(tmp_path / "run", model, context_frames=TIME)
     onnx.main([f"--model={run}", f"--output={tmp_path / 'onnx'}"])
     artifact = open_artifact(tmp_path / "onnx")
-    expected = model.predict(contexts(2), verbose=0)
-    np.testing.assert_allclose(artifact.forecast(contexts(2)), expected, atol=1e-4)
+    expected = model.predict(contexts(2, image_shape=model.image_shape), verbose=0)
+    np.testing.assert_allclose(
+        artifact.forecast(contexts(2, image_shape=model.image_shape)), expected, atol=1e-4
+    )

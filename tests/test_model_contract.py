@@ -19,7 +19,7 @@ from iprnn_tf.cells import (
     STLSTMCell,
 )
 from iprnn_tf.models import MODELS as TRAINABLE
-from iprnn_tf.models import CrevNet, FoldedRNN, PatchRNN
+from iprnn_tf.models import CrevNet, FoldedRNN, PatchRNN, VideoPixelNetwork
 
 BATCH, TIME, HORIZON = 2, 3, 4
 OPEN_SIZE = (11, 7)  # Where a model leaves height and width open.
@@ -39,6 +39,11 @@ def crevnet(image_shape, num_layers=2, blocks=(2, 1)):
 def folded_rnn(image_shape, num_layers=2):
     options = {"num_layers": num_layers, "num_downsamplings": 2, "encoder_filters": [2, 3]}
     return FoldedRNN(image_shape, BijectiveGRUCell(4, kernel_size=3), **options, horizon=HORIZON)
+
+
+def vpn(image_shape, num_layers=1):
+    cell = ConvLSTMCell(4, kernel_size=3)
+    return VideoPixelNetwork(image_shape, cell, num_layers, [1, 1], levels=4, horizon=HORIZON)
 
 
 MODELS = {
@@ -70,6 +75,9 @@ MODELS = {
     "folded_rnn": lambda: folded_rnn((12, 8, 1)),
     "folded_rnn_padded": lambda: folded_rnn((11, 7, 3), num_layers=1),
     "folded_rnn_of_any_size": lambda: folded_rnn((None, None, 1), num_layers=1),
+    "vpn": lambda: vpn((3, 4, 1)),
+    "vpn_in_color": lambda: vpn((3, 2, 3), num_layers=2),
+    "vpn_of_any_size": lambda: vpn((None, None, 1)),
     "copy_last_frame": lambda: CopyLastFrame((12, 8, 1), horizon=HORIZON),
     "black_frames": lambda: BlackFrames((None, None, 3), horizon=HORIZON),
 }
@@ -85,6 +93,9 @@ SLOW = (
     "crevnet_of_any_size",
     "folded_rnn",
     "folded_rnn_of_any_size",
+    "vpn",
+    "vpn_in_color",
+    "vpn_of_any_size",
 )
 
 

@@ -36,6 +36,28 @@ command_line.run(train.main)
 """
 # What climbs from one cell to the next takes two of them; so does a highway.
 LAYERS = {"st_lstm": 2, "causal_lstm": 2, "e3d_lstm": 2}
+LEARNERS = {
+    **{
+        memory: [
+            f"--cell={memory}",
+            f"--num_layers={LAYERS.get(memory, 1)}",
+            "--num_downsamplings=3",
+        ]
+        for memory in CELLS
+    },
+    "patch_rnn": ["--model_type=patch_rnn", "--cell=st_lstm", "--num_layers=2", "--patch_size=8"],
+    "crevnet": [
+        "--model_type=crevnet",
+        "--cell=rpm",
+        "--clips",
+        "--filters=64",
+        "--blocks=1,1",
+        "--patch_size=4",
+    ],
+    "folded_rnn": ["--model_type=folded_rnn", "--cell=bijective_gru", "--num_downsamplings=3"],
+    "vpn": ["--model_type=vpn", "--cell=conv_lstm", "--blocks=1,1", "--levels=4"],
+}
+LEARNERS["fc_lstm"] += ["--kernel_size=5"]  # The usual: it has none.
 INTERRUPTED_IN_ITS_SECOND_EPOCH = """
 run = on_device.DeviceTraining.run_epoch
 def interrupted(training, progress, pace, epoch):
@@ -176,14 +198,12 @@ def interrupted_in_its_second_epoch(run_epoch):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-@pytest.mark.parametrize("memory", CELLS)
-def test_every_memory_learns_and_goes_on_where_it_was_cut(
-    flags, tmp_path, monkeypatch, memory, precision
+@pytest.mark.parametrize("learner", LEARNERS)
+def test_every_memory_and_model_learns_and_goes_on_where_it_was_cut(
+    flags, tmp_path, monkeypatch, learner, precision
 ):
     monkeypatch.setattr(train, "report", lambda config, run, training: None)
-    flags = [*flags, "--context_frames=2", "--horizon=2", "--num_downsamplings=3", "--steps=4"]
-    flags += [f"--cell={memory}", f"--num_layers={LAYERS.get(memory, 1)}"]
-    flags += ["--kernel_size=5"] if memory == "fc_lstm" else []  # The usual: it has none.
+    flags = [*flags, "--context_frames=2", "--horizon=2", "--steps=4", *LEARNERS[learner]]
     flags += [f"--mixed_precision={precision}"]
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     train.main([*flags, f"--output={whole}"])

@@ -10,7 +10,7 @@ from absl import flags
 
 from iprnn_tf import STGRUCell
 from iprnn_tf.cells import CELLS
-from iprnn_tf.models import FoldedRNN, PatchRNN
+from iprnn_tf.models import FoldedRNN, PatchRNN, VideoPixelNetwork
 from trainers.configuration.recipes import CONFIGS, resolve
 from trainers.configuration.settings import define_flags
 from trainers.configuration.systems import SYSTEMS
@@ -93,6 +93,18 @@ def test_a_pyramid_gets_the_settings_that_it_takes():
     assert model.output_activation == "clipped"
     with pytest.raises(ValueError, match=r"--model_type=folded_rnn takes.*: --skips=False"):
         resolved("small", *flags, "--noskips")
+
+
+def test_a_pixel_network_has_a_loss_of_its_own():
+    flags = ["--model_type=vpn", "--cell=conv_lstm", "--blocks=1,2", "--levels=16", "--filters=4"]
+    config = resolved("small", *flags, "--mixed_precision=float32")
+    model = config.build_model()
+    assert isinstance(model, VideoPixelNetwork)
+    assert (model.blocks, model.levels) == ([1, 2], 16)
+    assert config.build_loss() is None
+    assert config.build_windows().next_frames
+    with pytest.raises(ValueError, match=r"=vpn has a loss of its own.*: --absolute_weight"):
+        resolved("small", *flags, "--absolute_weight=1")
 
 
 @pytest.mark.parametrize(("steps", "epochs", "total"), [(1, 1, 1), (100, 1, 100), (250, 3, 252)])
@@ -200,7 +212,7 @@ def test_the_same_seed_gives_the_same_weights():
     assert any((a != b).any() for a, b in zip(first, other, strict=True))
 
 
-@pytest.mark.parametrize("system", ["predrnn", "e3d_lstm", "crevnet", "frnn"])
+@pytest.mark.parametrize("system", ["predrnn", "e3d_lstm", "crevnet", "frnn", "vpn"])
 def test_the_page_on_systems_shows_the_command_that_trains_one(system):
     page = (Path(__file__).parents[1] / "docs" / "comparison.md").read_text()
     commands = [

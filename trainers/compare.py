@@ -24,7 +24,6 @@ from typing import Any
 import keras
 import numpy as np
 from absl import flags
-from keras import ops
 
 from iprnn_tf.cells import CELLS
 from iprnn_tf.data import DRAWN
@@ -35,7 +34,7 @@ from programs.commands import again, command
 from programs.console import console
 from trainers.configuration.recipes import CONFIGS, usual_where_foreign
 from trainers.configuration.run_directory import RunDirectory
-from trainers.configuration.systems import OF_ONE_WIDTH, SYSTEMS
+from trainers.configuration.systems import OF_ONE_WIDTH, ON_REQUEST, SYSTEMS
 from trainers.configuration.training_config import TrainingConfig
 from trainers.fitting.cost import costs_of
 from trainers.fitting.curves import read_rows
@@ -135,7 +134,7 @@ def _define_flags(values: flags.FlagValues) -> None:
 def _memories(names: list[str], kind: str) -> list[str]:
     known = KINDS[kind]
     if names == ["all"]:
-        return list(known)
+        return [name for name in known if name not in ON_REQUEST]
     unknown = [name for name in names if name not in known]
     if unknown or not names:
         raise ValueError(
@@ -265,7 +264,7 @@ def _train(
     ]
     context, _ = examples(config, "test", 1)
     model = load_model(run.path)
-    memory.predictions = ops.convert_to_numpy(model.rollout(context, config.horizon))[0]
+    memory.predictions = model.predict(context, verbose=0)[0]
 
 
 def _shown(config: TrainingConfig) -> tuple[np.ndarray, np.ndarray]:

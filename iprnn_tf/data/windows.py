@@ -29,6 +29,8 @@ class TrainingWindows:
             frame on (reverse scheduled sampling), or None where it always is: `use_context` is
             then left out, so that the model can do the whole context at once.
         seed: of the draws.
+        next_frames: whether the targets are among the inputs too, for models with a loss of
+            their own.
     """
 
     context_frames: int
@@ -36,6 +38,7 @@ class TrainingWindows:
     teacher_sampling: LinearSampling
     context_sampling: LinearSampling | None = None
     seed: int = 0
+    next_frames: bool = False
 
     def batches(self, frames: tf.data.Dataset, start: int, stop: int) -> tf.data.Dataset:
         """Returns the batches of training steps `start` to `stop - 1`.
@@ -48,9 +51,9 @@ class TrainingWindows:
 
         Returns:
             Pairs of the inputs, a dict of `context` `(B, T, H, W, C)`, `teacher`
-            `(B, K - 1, H, W, C)`, `use_teacher` `(B, K - 1)` and with reverse sampling
-            `use_context` `(B, T - 1)`; and the targets, all frames from the second on,
-            `(B, T + K - 1, H, W, C)`. Frames are float32 in [0, 1].
+            `(B, K - 1, H, W, C)`, `use_teacher` `(B, K - 1)`, with reverse sampling
+            `use_context` `(B, T - 1)` and, where asked for, `next_frames`; and the targets, all
+            frames from the second on, `(B, T + K - 1, H, W, C)`. Frames are float32 in [0, 1].
         """
         steps = np.arange(start, stop)
         teacher = self.teacher_sampling.probability(steps)
@@ -93,6 +96,8 @@ class TrainingWindows:
         inputs["use_teacher"] = choose("use_teacher", inputs["teacher"])
         if self.context_sampling:
             inputs["use_context"] = choose("use_context", frames[:, 1:first])
+        if self.next_frames:
+            inputs["next_frames"] = frames[:, 1:]
         return inputs, frames[:, 1:]
 
 

@@ -13,10 +13,12 @@ from iprnn_tf.models.persistence import BlackFrames as BlackFrames
 from iprnn_tf.models.persistence import CopyLastFrame as CopyLastFrame
 from iprnn_tf.models.predictor import VideoPredictor as VideoPredictor
 from iprnn_tf.models.recurrent import RecurrentPredictor as RecurrentPredictor
+from iprnn_tf.models.vpn import VideoPixelNetwork as VideoPixelNetwork
 
 MODELS: dict[str, type[RecurrentPredictor]] = {
     "iprnn": IPRNN,
     "patch_rnn": PatchRNN,
     "crevnet": CrevNet,
     "folded_rnn": FoldedRNN,
+    "vpn": VideoPixelNetwork,
 }

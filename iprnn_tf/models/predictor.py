@@ -42,7 +42,8 @@ class VideoPredictor(StorableModel):
     Call arguments:
         inputs: the context `(B, T, H, W, C)`, or the dict that training uses: `context`,
             `teacher` `(B, K - 1, H, W, C)`, `use_teacher` `(B, K - 1)` and, for reverse
-            scheduled sampling, `use_context` `(B, T - 1)`.
+            scheduled sampling, `use_context` `(B, T - 1)`. A model with `has_own_loss` learns
+            from `next_frames` among them.
         training: whether layers such as Dropout behave as in training; as always in Keras, `fit`
             says so, and `predict`, `rollout` and `step` don't.
 
@@ -56,6 +57,8 @@ class VideoPredictor(StorableModel):
     """
 
     presets: ClassVar[Mapping[str, dict[str, Any]]] = PRESETS
+    # Whether, given `next_frames` too, it adds what it learns from and is compiled with loss=None.
+    has_own_loss: ClassVar[bool] = False
 
     def __init__(
         self,

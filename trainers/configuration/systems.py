@@ -55,6 +55,18 @@ SYSTEMS: dict[str, dict[str, Any]] = {
         "num_downsamplings": 4,
         "encoder_filters": [64, 128, 256, 512],
     },
+    "vpn": {
+        "model_type": "vpn",
+        "cell": "conv_lstm",
+        "filters": 256,
+        "kernel_size": 3,
+        "use_bias": True,
+        "num_layers": 1,
+        "blocks": None,
+        "levels": 256,
+    },
 }
 # Systems whose width follows from the frames.
 OF_ONE_WIDTH = ("crevnet",)
+# Systems that are compared only where they are named: a step takes minutes on a CPU.
+ON_REQUEST = ("vpn",)

@@ -36,6 +36,7 @@ DATA_SETTINGS = tuple(
     for field in dataclasses.fields(SequenceSettings)
     if field.name not in ("horizon", "skip_bad_files")
 )
+_OF_FRAME_ERRORS = ("--absolute_weight", "--warm_up_weight", "--reverse_sampling")
 _LENGTHS = ("context_frames", "horizon")  # Which data sets know as `num_frames`.
 
 
@@ -91,6 +92,7 @@ class TrainingConfig(RunSettings, LearningSettings, ModelSettings, SequenceSetti
         self._check_taken("cell", CELLS[self.cell], CELL_SETTINGS)
         self._check_taken("model_type", MODELS[self.model_type], MODEL_SETTINGS)
         self._check_beginning()
+        self._check_loss()
         if self.encoder_filters is not None and len(self.encoder_filters) != self.num_downsamplings:
             raise ValueError(
                 "--encoder_filters gives one number for each downsampling. Received: "
@@ -109,6 +111,15 @@ class TrainingConfig(RunSettings, LearningSettings, ModelSettings, SequenceSetti
             raise ValueError(
                 "--short_batch_size is that of the part with --short_horizon. Received: "
                 f"--short_batch_size={self.short_batch_size} without one. Give both, or neither."
+            )
+
+    def _check_loss(self) -> None:
+        own = [f"--{name}" for name in _changed(dataclasses.asdict(self), LearningSettings)]
+        foreign = [name for name in own if name in _OF_FRAME_ERRORS]
+        if MODELS[self.model_type].has_own_loss and foreign:
+            raise ValueError(
+                f"--model_type={self.model_type} has a loss of its own, and is always fed the "
+                f"truth. Received: {', '.join(foreign)}. Leave that out."
             )
 
     def _check_taken(self, name: str, part: type, names: Sequence[str]) -> None:
@@ -217,10 +228,13 @@ class TrainingConfig(RunSettings, LearningSettings, ModelSettings, SequenceSetti
             teacher_sampling=LinearSampling(span),
             context_sampling=LinearSampling(span, 0.5, 1.0) if self.reverse_sampling else None,
             seed=self.seed,
+            next_frames=MODELS[self.model_type].has_own_loss,
         )
 
-    def build_loss(self) -> FrameError:
-        """Creates the loss over all outputs."""
+    def build_loss(self) -> FrameError | None:
+        """Creates the loss over all outputs; None where the model has its own."""
+        if MODELS[self.model_type].has_own_loss:
+            return None
         return FrameError(self.absolute_weight, self.warm_up_weight, self.horizon)
 
     def build_optimizer(self) -> keras.optimizers.Optimizer:

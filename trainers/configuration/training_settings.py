@@ -55,6 +55,7 @@ MODEL_SETTINGS = (
     "output_activation",
     "pytorch_padding",
     "blocks",
+    "levels",
 )
 
 
@@ -106,7 +107,12 @@ class ModelSettings:
         "clipped", "What keeps frames in [0, 1].", choices=tuple(OUTPUT_ACTIVATIONS)
     )
     blocks: list[int] = setting(  # noqa: RUF009 (the default is None)
-        None, "Blocks of a reversible network at its scales, finest first; by default CrevNet's."
+        None,
+        "Blocks of a reversible network at its scales, finest first, or of a pixel network's "
+        "encoder and decoder; by default CrevNet's or VPN's.",
+    )
+    levels: int = setting(
+        256, "Values that a pixel network's colours may have.", minimum=2, maximum=65536
     )
     pytorch_padding: bool = setting(
         False, "Kernels of stride 2 lie as PyTorch's, which weights from there need."

@@ -13,7 +13,6 @@ from typing import Any
 
 import keras
 import numpy as np
-from keras import ops
 
 from iprnn_tf.data import lazy_tensorflow as tf
 from iprnn_tf.files import new_folder, replacing
@@ -232,7 +231,7 @@ class Filmstrips(keras.callbacks.Callback):
     Args:
         folder: where TensorBoard's events go.
         context: `(N, T, H, W, C)`.
-        targets: `(N, K, H, W, C)`.
+        targets: `(N, K, H, W, C)`, K the model's horizon.
     """
 
     def __init__(self, folder: Path, context: np.ndarray, targets: np.ndarray) -> None:
@@ -246,7 +245,7 @@ class Filmstrips(keras.callbacks.Callback):
         self._epoch = epoch
 
     def on_test_end(self, logs: Any = None) -> None:
-        predictions = ops.convert_to_numpy(self.model.rollout(self.context, self.targets.shape[1]))
+        predictions = self.model.predict(self.context, verbose=0)
         picture = filmstrips(self.context, self.targets, predictions)
         with self._writer.as_default():
             tf.summary.image("context, target, prediction", picture[None], step=self._epoch)

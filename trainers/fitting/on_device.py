@@ -232,7 +232,7 @@ def _program(
             outputs, changed, further = model.stateless_call(
                 trainable, other, inputs, training=True, return_losses=True
             )
-            loss = loss_of(targets, outputs) + sum(further)
+            loss = sum(further) + (loss_of(targets, outputs) if loss_of else 0.0)
             with keras.StatelessScope(zip(optimizer.variables, slots, strict=True)):
                 return optimizer.scale_loss(loss), (loss, changed)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from keras import ops
 
 from iprnn_tf.data import FOOTAGE
 from iprnn_tf.data.lazy_tensorflow import is_installed
@@ -113,7 +112,7 @@ def _next_command(config: TrainingConfig, run: RunDirectory, model: VideoPredict
 def _save_animation(model: VideoPredictor, config: TrainingConfig, run: RunDirectory) -> None:
     """Writes a GIF of test sequences: the truth beside the prediction."""
     context, targets = examples(config, "test", SHOWN_SEQUENCES)
-    predictions = ops.convert_to_numpy(model.rollout(context, config.horizon))
+    predictions = model.predict(context, verbose=0)
     scale = 2 if max(context.shape[2:4]) <= 64 else 1
     save_gif(run.animation_file, animation(context, targets, predictions, scale))
 
