@@ -149,7 +149,7 @@ def test_a_run_that_was_trained_otherwise_is_not_set_beside_others(tmp_path, tra
     folder = tmp_path / "out" / "predrnn"
     folder.mkdir(parents=True)
     RunDirectory(folder).create(dataclasses.replace(config, filters=7))
-    with pytest.raises(ValueError, match="predrnn, which was trained otherwise"):
+    with pytest.raises(ValueError, match=r"filters=128, and .*predrnn was trained with filters=7"):
         compare.main(flags)
     assert trained == []
 

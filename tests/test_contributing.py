@@ -2,6 +2,7 @@
 
 import importlib
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,16 @@ def test_the_pages_cell_makes_a_model_that_is_saved(monkeypatch, tmp_path):
     assert [type(cell).__name__ for cell in loaded.cell.cells] == ["LeakyCell"] * 2
     for saved, weight in zip(loaded.get_weights(), model.get_weights(), strict=True):
         assert (saved == weight).all()
+
+
+def test_the_pages_test_of_its_cell_passes_and_can_fail(monkeypatch, randomize):
+    cell = shown("iprnn_tf/cells/leaky.py")
+    monkeypatch.setitem(sys.modules, "iprnn_tf.cells.leaky", cell)
+    test = shown("tests/test_leaky.py").test_a_step_is_the_equations
+    test(randomize)
+    monkeypatch.setattr(cell.LeakyCell, "call", lambda cell, features, states: (features, states))
+    with pytest.raises(AssertionError):
+        test(randomize)
 
 
 def test_every_file_that_is_named_is_there():
@@ -55,7 +66,7 @@ def test_the_settings_of_cells_are_those_of_the_page():
 
 
 def test_the_targets_of_make_are_those_of_the_makefile():
-    [commands] = re.findall(r"^```bash\n(.*?)^```", PAGE, re.M | re.S)
+    [commands, _] = re.findall(r"^```bash\n(.*?)^```", PAGE, re.M | re.S)
     targets = re.findall(r"^make ([\w-]+)", commands, re.M)
     makefile = (ROOT / "Makefile").read_text()
     assert targets == ["install", "test", "test-all", "test-kernels", "test-backends"]

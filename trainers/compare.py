@@ -2,14 +2,16 @@
 
     python -m trainers.compare --max_minutes=10       # every memory, some two hours
     python -m trainers.compare --memories=stgru,conv_lstm,st_lstm --steps=400
+    python -m trainers.compare --memories=stgru,conv_lstm --filters=4 --steps=50 --nocosts # a try
     python -m trainers.compare --config=paper --notrain   # what a step costs, alone
     python -m trainers.compare --kind=as_published --filters=32 --max_minutes=10  # whole systems
 
-All have the recipe, data, seed and length of training of the configuration; what a memory costs is
-measured in a process of its own each. Systems as published have their own architecture and width
-besides. Ctrl-C loses the epoch it is in: the same command goes on. The output holds a run
-directory for each, the table as CSV, JSON and Markdown, and pictures: errors over training time,
-lead time and cost, and one sequence as all foretell it.
+All have the recipe, data, seed and length of training of the configuration; a memory's own settings
+are the configuration's too, not its constructor's defaults. What a memory costs is measured in a
+process of its own, which takes a minute or more each; --nocosts leaves that out. Systems as
+published have their own architecture and width besides. Ctrl-C loses the epoch it is in: the same
+command goes on. The output holds a run directory for each, the table as CSV, JSON and Markdown, and
+pictures: errors over training time, lead time and cost, and one sequence as all foretell it.
 """
 
 from __future__ import annotations
@@ -167,12 +169,19 @@ def _config(
     settings = {**KINDS[values.kind][name], **width}
     config = dataclasses.replace(base, **{**usual_where_foreign(base, settings), **settings})
     run = RunDirectory(output / name)
-    if run.config_file.exists() and _settings(run.read_config()) != _settings(config):
+    begun = _settings(run.read_config()) if run.config_file.exists() else _settings(config)
+    different = [option for option, value in _settings(config).items() if value != begun[option]]
+    if different:
         raise ValueError(
             "A comparison goes on with the settings it began with. Received: "
-            f"{run.path}, which was trained otherwise. Choose another --output."
+            f"{_told(_settings(config), different)}, and {run.path} was trained with "
+            f"{_told(begun, different)}. Choose another --output."
         )
     return config
+
+
+def _told(settings: dict[str, Any], names: Sequence[str]) -> str:
+    return ", ".join(f"{name}={settings[name]}" for name in names)
 
 
 def _settings(config: TrainingConfig) -> dict[str, Any]:
@@ -224,8 +233,9 @@ def _measure(
 ) -> None:
     """Measures one memory, and trains it where that is wanted; what is there isn't done again."""
     console.say(f"\n{memory.name}")
-    if values.costs:
-        memory.row |= costs_of(config, _settings(config), output / f"{memory.name}.cost.json")
+    memory.row |= costs_of(
+        config, _settings(config), output / f"{memory.name}.cost.json", measure=values.costs
+    )
     if not values.train:
         return
     try:
@@ -246,7 +256,9 @@ def _train(
         run.path.mkdir(parents=True, exist_ok=True)
         run.create(config)
     if not run.metrics_file.exists():
-        measured(config, run, train(config, run))
+        training = train(config, run)
+        console.say(f"{run.path} is trained. Testing it ...")
+        measured(config, run, training)
     found = json.loads(run.metrics_file.read_text())
     own = next(iter(found["results"].values()))
     memory.row |= {

@@ -82,7 +82,12 @@ def _define_flags(values: flags.FlagValues) -> None:
     flags.DEFINE_string(
         "output", None, "New run directory, in runs/ by default.", flag_values=values
     )
-    flags.DEFINE_string("resume", None, "Run directory to go on with.", flag_values=values)
+    flags.DEFINE_string(
+        "resume",
+        None,
+        "Run directory to go on with; --init_from starts another run where one has ended.",
+        flag_values=values,
+    )
     flags.DEFINE_float(
         "max_minutes",
         None,

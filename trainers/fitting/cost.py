@@ -32,7 +32,9 @@ BATCH, STEPS = 16, 5  # The paper's batch; its 50 steps are reckoned from a few.
 _USUAL = {field.name: field.default for field in dataclasses.fields(TrainingConfig)}
 
 
-def costs_of(config: TrainingConfig, settings: dict[str, Any], path: Path) -> dict[str, float]:
+def costs_of(
+    config: TrainingConfig, settings: dict[str, Any], path: Path, measure: bool = True
+) -> dict[str, float]:
     """Times a batch of 16 and weighs one of a single sequence, each in a process of its own.
 
     Args:
@@ -40,15 +42,18 @@ def costs_of(config: TrainingConfig, settings: dict[str, Any], path: Path) -> di
         settings: those of them that costs may depend on.
         path: of a file that keeps what was measured; with the same settings, backend and machine
             it isn't measured again.
+        measure: whether to measure what isn't known.
 
     Returns:
-        `frame_ms`, `fifty_steps_seconds` and `peak_megabytes`.
+        `frame_ms`, `fifty_steps_seconds` and `peak_megabytes`; nothing where these aren't known.
     """
     made = provenance()
     settings = settings | {key: made[key] for key in ("backend", "machine")}
     costs = json.loads(path.read_text()) if path.exists() else {}
     kept = _USUAL | costs.get("settings", {})  # Older files lack settings that came later.
     if {name: kept.get(name) for name in settings} != settings:
+        if not measure:
+            return {}
         console.say(f"Measuring what {path.name.removesuffix('.cost.json')} costs ...")
         costs = {
             "settings": settings,

@@ -35,8 +35,7 @@ def train(config: TrainingConfig, run: RunDirectory) -> Training:
     state = TrainingState(run.state_folder, best_model, config.checkpoint_seconds)
     epoch = state.restore(model)
     if Pace(config, state.trained_seconds).progress(epoch) >= 1:
-        longer = f"--init_from={run.path} starts another run where it ended."
-        console.say(f"{run.path} is trained already; {longer}")
+        console.say(f"{run.path} is trained already.")
         return _what_it_took(state, config)
     if config.on_device:  # Who resumes may have another backend.
         on_device.check(config)

@@ -48,6 +48,10 @@ _HEADINGS = {
     "reported_seconds": "its s/50",
     "reported_megabytes": "its MB",
 }
+_REPORTED_WHERE = (
+    '"In the paper" names a system of the paper\'s Table 1, which has this memory, and what it has '
+    "there: trained longer, at its own size."
+)
 _COSTS = ("weights", "gflop_per_frame", "frame_ms", "fifty_steps_seconds", "peak_megabytes")
 
 
@@ -125,8 +129,10 @@ class Comparison:
             writer.writeheader()
             writer.writerows(rows)
         with replacing(folder / "comparison.md") as path:
-            tables = (markdown(self.cells()), markdown(self.ratios()))
-            path.write_text("\n".join(tables), encoding="utf-8")
+            parts = [markdown(self.cells()), markdown(self.ratios())]
+            if "reported_as" in self.columns:
+                parts.append(f"{_REPORTED_WHERE}\n")
+            path.write_text("\n".join(parts), encoding="utf-8")
         self._draw(folder)
 
     def _draw(self, folder: Path) -> None:
