@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 # What is tested on every backend of Keras: all that speaks keras.ops. A quick part is in `make test`.
 LIBRARY_TESTS := author autoencoders cell_contract charts conv_rnn dynamic_rollout files folded_rnn \
 	frame_weights freezing iprnn lengths loading losses masks_and_states metrics mixed_precision \
-	model_contract next_frames openstl optimizers picture_files presets reversible rival_cells rollout \
+	model_contract next_frames openstl optimizers picture_files pixels presets reversible rival_cells rollout \
 	scheduled_sampling ssim stgru training_mode visualization
 QUICK_TESTS := masks_and_states on_device
 IN_PROCESSES := --numprocesses=$(PROCESSES) --dist=loadfile

@@ -10,6 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
+LOCK = ".lock"
+
 
 @contextlib.contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
@@ -61,6 +65,26 @@ def new_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
         os.rename(temporary, path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def locked(folder: str | os.PathLike[str], rule: str) -> Iterator[None]:
+    """Keeps other processes out of a folder; the system forgets it if this one dies.
+
+    Args:
+        folder: is made if it isn't there.
+        rule: the message of the error: that one process may be in it, which folder, what to do.
+
+    Raises:
+        ValueError: if another process is in it.
+    """
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    try:
+        held = FileLock(Path(folder) / LOCK).acquire(blocking=False)
+    except Timeout as error:
+        raise ValueError(rule) from error
+    with held:
+        yield
 
 
 def write_json(path: str | os.PathLike[str], content: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Frames as values that are drawn one after another, each given those before it."""
+"""Frames as values that are predicted one after another, each given those before it."""
 
 from __future__ import annotations
 
@@ -12,113 +12,10 @@ from keras import ops
 from iprnn_tf.arguments import integer
 from iprnn_tf.cells.cell import Tensor
 from iprnn_tf.freezing import freeze_sublayers_of
+from iprnn_tf.masked_convolutions import LAST, Convolve, MaskedConvolution, whole
+from iprnn_tf.raster import Pixel, Raster
 
-# How a layer sees what is around its inputs: as a whole image, or at one pixel.
-Convolve = Callable[[keras.layers.Layer, Tensor], Tensor]
-LARGEST_LEVELS = 2**16
-
-
-def whole(layer: keras.layers.Layer, images: Tensor) -> Tensor:
-    """Convolves images that are known everywhere."""
-    return layer(images)
-
-
-class CausalConvolution(keras.layers.Layer):
-    """A convolution that sees of an image what was drawn before a pixel.
-
-    Pixels are drawn row by row, and within a pixel one colour after another: the channels of
-    inputs and outputs are parted into groups, each of which stands for a colour. There are no
-    weights for the rows below; those that would see what is to come are masked.
-
-    Args:
-        channels: of the outputs.
-        kernel_size: k, side of the square of which the upper half is seen, in pixels.
-        colors: C, the groups of the channels.
-        own: whether a group sees, of its pixel, its own group too; otherwise those before it
-            alone, as where the inputs are the values themselves.
-        parts: of so many tensors the outputs are made, each with groups of its own.
-
-    Call arguments:
-        images: `(B, h, w, F)`.
-
-    Returns:
-        `(B, h, w, channels)`.
-
-    Reference:
-        van den Oord et al., Pixel Recurrent Neural Networks, ICML 2016.
-    """
-
-    def __init__(
-        self,
-        channels: int,
-        kernel_size: int,
-        colors: int,
-        own: bool = True,
-        parts: int = 1,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**kwargs)
-        self.channels, self.kernel_size, self.colors = channels, kernel_size, colors
-        self.own, self.parts = own, parts
-        self.reach = kernel_size // 2
-        self.num_taps = self.reach * kernel_size + self.reach + 1
-
-    def build(self, input_shape: Sequence[int | None]) -> None:
-        self.kernel = self.add_weight(
-            shape=(self.reach + 1, self.kernel_size, input_shape[-1], self.channels), name="kernel"
-        )
-        self.bias = self.add_weight(shape=(self.channels,), initializer="zeros", name="bias")
-        self.mask = self._mask()
-
-    def _mask(self) -> np.ndarray:
-        mask = np.ones(self.kernel.shape, "float32")
-        inputs = _groups(mask.shape[2], self.colors)[:, None]
-        outputs = np.tile(_groups(self.channels // self.parts, self.colors), self.parts)
-        mask[-1, self.reach] = inputs <= outputs if self.own else inputs < outputs
-        mask[-1, self.reach + 1 :] = 0
-        return mask
-
-    def masked_kernel(self) -> Tensor:
-        """Returns what the inputs are convolved with, `(k // 2 + 1, k, F, channels)`."""
-        return ops.cast(self.kernel, self.compute_dtype) * ops.cast(self.mask, self.compute_dtype)
-
-    def call(self, images: Tensor) -> Tensor:
-        sides = (self.reach, self.reach)
-        padded = ops.pad(images, ((0, 0), (self.reach, 0), sides, (0, 0)))
-        outputs = ops.conv(padded, self.masked_kernel(), padding="valid", data_format=_LAST)
-        return outputs + ops.cast(self.bias, self.compute_dtype)
-
-    def taps(self) -> Tensor:
-        """Returns the masked kernel as a matrix, row by row up to the pixel itself."""
-        *above, row = ops.unstack(self.masked_kernel(), axis=0)  # (k, F, channels) each
-        rows = ops.concatenate([*above, row[: self.reach + 1]], axis=0)
-        return ops.reshape(rows, (-1, self.channels))
-
-    def at(self, seen: Tensor, stride: Tensor, taps: Tensor) -> Tensor:
-        """Returns the outputs at one pixel, `(B, 1, 1, channels)`.
-
-        Args:
-            seen: the inputs at all pixels that are seen from there, and those between, in the order
-                of drawing, `(B, L, F)`.
-            stride: how many pixels a row has, its margin among them.
-            taps: the matrix of the kernel, which doesn't change from pixel to pixel.
-        """
-        batch, _, channels = ops.shape(seen)
-        above = [
-            ops.slice(seen, (0, row * stride, 0), (batch, self.kernel_size, channels))
-            for row in range(self.reach)
-        ]
-        window = ops.concatenate([*above, seen[:, -(self.reach + 1) :]], axis=1)
-        outputs = ops.reshape(window, (-1, taps.shape[0])) @ taps
-        return (outputs + ops.cast(self.bias, self.compute_dtype))[:, None, None]
-
-
-_LAST = "channels_last"
-
-
-def _groups(channels: int, colors: int) -> np.ndarray:
-    """Which colour each channel stands for."""
-    return np.arange(channels) * colors // channels
+LARGEST_LEVELS = 2**16  # As many values as 16 bits have.
 
 
 class MultiplicativeBlock(keras.layers.Layer):
@@ -235,35 +132,35 @@ class PixelEncoder(keras.layers.Layer):
 
 def _convolution(channels: int, side: int, parts: int = 1, **kwargs: Any) -> keras.layers.Conv2D:
     del parts  # Nothing is masked.
-    return keras.layers.Conv2D(channels, side, padding="same", data_format=_LAST, **kwargs)
+    return keras.layers.Conv2D(channels, side, padding="same", data_format=LAST, **kwargs)
 
 
 @keras.saving.register_keras_serializable(package="iprnn_tf")
 class PixelDecoder(keras.layers.Layer):
-    """Tells how likely each value of a frame is, given the features and the values before it.
+    """Predicts how likely each value of a frame is, given the features and the values before it.
 
-    A value is one of so many levels of a colour at a pixel. Where the frame is known, `logits`
-    tells this for all values at once; called, it draws a frame, one value after another, and that
-    takes a pass through the network for each.
+    A value is one of `levels` intensities of a colour at a pixel. Where the frame is known,
+    `logits` returns the distributions of all its values at once. Called, the decoder takes the
+    likeliest value, or samples one, pixel by pixel; each takes a pass through the network.
 
     Args:
-        filters: F, the channels of the features and of what the blocks hand on, even.
+        filters: F, the channels of its blocks, even.
         kernel_size: side of the convolutions, in pixels.
         num_blocks: how many blocks.
-        levels: L, how many values there are, from 0 to 1.
+        levels: L, how many values a colour may have, from 0 to 1.
         channels: C of a frame.
 
     Call arguments:
-        features: `(B, H, W, F)`.
+        features: `(B, H, W, any)`.
         skips: of the encoder, which has none.
-        uniform: numbers in [0, 1), `(B, H, W, C)`, which decide what is drawn; by default
-            the likeliest value is.
+        uniform: numbers in [0, 1), float32 `(B, H, W, C)`, to sample by; by default the likeliest
+            value is taken.
 
     Returns:
         The frame, `(B, H, W, C)` in [0, 1], float32.
 
     Raises:
-        ValueError: if there are fewer than two levels.
+        ValueError: if `levels` is out of range.
 
     Reference:
         Kalchbrenner et al., Video Pixel Networks, ICML 2017.
@@ -278,10 +175,10 @@ class PixelDecoder(keras.layers.Layer):
         channels: int = 1,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(autocast=False, **kwargs)  # 16 bits are too few for `uniform`.
         self.filters, self.kernel_size, self.num_blocks = filters, kernel_size, num_blocks
         self.levels, self.channels = _checked_levels(levels), channels
-        self.first = self._causal(
+        self.first = self._masked(
             filters, kernel_size, own=False, name="first", dtype=self.dtype_policy
         )
         self.from_features = _convolution(
@@ -289,20 +186,23 @@ class PixelDecoder(keras.layers.Layer):
         )
         self.blocks = [
             MultiplicativeBlock(
-                filters, self._causal, kernel_size, name=f"block_{index}", dtype=self.dtype_policy
+                filters, self._masked, kernel_size, name=f"block_{index}", dtype=self.dtype_policy
             )
             for index in range(1, num_blocks + 1)
         ]
-        self.head = self._causal(channels * levels, 1, name="head", dtype="float32")
+        self.head = self._masked(channels * levels, 1, name="head", dtype="float32")
 
-    def _causal(self, channels: int, side: int, parts: int = 1, **kwargs: Any) -> CausalConvolution:
-        return CausalConvolution(channels, side, self.channels, parts=parts, **kwargs)
+    def _masked(self, channels: int, side: int, parts: int = 1, **kwargs: Any) -> MaskedConvolution:
+        return MaskedConvolution(channels, side, self.channels, parts=parts, **kwargs)
 
     def build(self, features_shape: Sequence[int | None]) -> None:
         freeze_sublayers_of(self)
         self.first.build((*features_shape[:-1], self.channels))
-        for layer in (self.from_features, *self.blocks, self.head):
-            layer.build((*features_shape[:-1], self.filters))
+        self.from_features.build(features_shape)
+        inner = (*features_shape[:-1], self.filters)
+        for block in self.blocks:
+            block.build(inner)
+        self.head.build(inner)
 
     def level_of(self, frames: Tensor) -> Tensor:
         """Returns the level that is nearest to each value of frames in [0, 1], as int32."""
@@ -317,7 +217,7 @@ class PixelDecoder(keras.layers.Layer):
         """Returns how likely each value is, given those before it.
 
         Args:
-            features: `(B, H, W, F)`.
+            features: `(B, H, W, any)`.
             frames: the true ones, `(B, H, W, C)` in [0, 1].
 
         Returns:
@@ -340,43 +240,23 @@ class PixelDecoder(keras.layers.Layer):
         self, features: Tensor, skips: Sequence[Tensor] = (), uniform: Tensor | None = None
     ) -> Tensor:
         batch, height, width = ops.shape(features)[:3]
-        units = [self.first, *(unit for block in self.blocks for unit in block.units)]
-        taps = [unit.taps() for unit in units]
-        # A margin at the end of each row is the one before the next row too.
-        margin = max(unit.reach for unit in units)
-        stride = width + margin
-        count = height * stride
-        context = _in_order(self.from_features(features), margin)  # (B, count, F)
-        chances = None if uniform is None else _in_order(uniform, margin)
-        pixels = ops.reshape(ops.arange(count, dtype="int32"), (1, -1, 1))
-        # What each layer has seen, as far back as it looks.
-        seen = [
-            ops.zeros(
-                (batch, unit.reach * (stride + 1) + 1, matrix.shape[0] // unit.num_taps),
-                self.compute_dtype,
-            )
-            for unit, matrix in zip(units, taps, strict=True)
-        ]
+        units = [unit for block in self.blocks for unit in block.units]
+        raster = Raster((height, width), [self.first, *units])
+        context = raster.pixels(self.from_features(features))
+        chances = None if uniform is None else raster.pixels(uniform)
 
-        def draw(index: Tensor, frame: Tensor, *seen: Tensor) -> tuple[Tensor, ...]:
-            inside = ops.cast(index % stride < width, self.compute_dtype)
-            pixel = _Pixel(units, taps, seen, stride, inside)
-            around = _pixel_of(context, index)
-            chance = None if chances is None else _pixel_of(chances, index)
+        def decide(pixel: Pixel) -> Tensor:
+            around = pixel.of(context)
+            chance = None if chances is None else pixel.of(chances)
             levels = ops.zeros((batch, 1, 1, self.channels), "int32")
             for color in range(self.channels):
                 logits = self._network(self._scaled(levels), around, pixel)[..., color, :]
-                level = _drawn(logits, None if chance is None else chance[..., color])
+                level = _chosen(logits, None if chance is None else chance[..., color])
                 levels = ops.where(np.arange(self.channels) == color, level[..., None], levels)
-            pixel(self.first, self._scaled(levels))
-            here = ops.equal(pixels, index)
-            frame = ops.where(here, self.value_of(levels[:, 0]), frame)
-            return (index + 1, frame, *pixel.seen)
+            pixel(self.first, self._scaled(levels))  # With the last colour, for later pixels.
+            return levels
 
-        start = ops.convert_to_tensor(0, "int32")
-        frame = ops.zeros((batch, count, self.channels), "float32")
-        _, frame, *_ = ops.while_loop(lambda index, *_: index < count, draw, (start, frame, *seen))
-        return ops.reshape(frame, (batch, height, stride, self.channels))[:, :, :width]
+        return self.value_of(raster.visit(decide, batch, self.channels, self.compute_dtype))
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -389,52 +269,14 @@ class PixelDecoder(keras.layers.Layer):
         }
 
 
-class _Pixel:
-    """Convolves at one pixel, with what the layers have seen before it.
-
-    Layers see nothing in the margin: there, what they are given counts as zero.
-    """
-
-    def __init__(
-        self,
-        units: Sequence[CausalConvolution],
-        taps: Sequence[Tensor],
-        seen: Sequence[Tensor],
-        stride: Tensor,
-        inside: Tensor,
-    ) -> None:
-        self.indices = {id(unit): index for index, unit in enumerate(units)}
-        self.taps, self.stride, self.inside = taps, stride, inside
-        self.earlier = [inputs[:, 1:] for inputs in seen]
-        self.seen = list(seen)
-
-    def __call__(self, unit: CausalConvolution, inputs: Tensor) -> Tensor:
-        index = self.indices[id(unit)]
-        newest = inputs[:, 0] * self.inside  # (B, 1, F)
-        self.seen[index] = ops.concatenate([self.earlier[index], newest], axis=1)
-        return unit.at(self.seen[index], self.stride, self.taps[index])
-
-
-def _in_order(images: Tensor, margin: int) -> Tensor:
-    """Returns the pixels of images in the order of drawing, with a margin after each row."""
-    batch, height, width, channels = ops.shape(images)
-    padded = ops.pad(images, ((0, 0), (0, 0), (0, margin), (0, 0)))
-    return ops.reshape(padded, (batch, height * (width + margin), channels))
-
-
-def _pixel_of(pixels: Tensor, index: Tensor) -> Tensor:
-    """Returns one of the pixels `_in_order`, `(B, 1, 1, F)`."""
-    return ops.take(pixels, index, axis=1)[:, None, None]
-
-
-def _drawn(logits: Tensor, uniform: Tensor | None) -> Tensor:
+def _chosen(logits: Tensor, uniform: Tensor | None) -> Tensor:
     """Returns the likeliest level, or the one up to which so much of the probability lies."""
     if uniform is None:  # Not `ops.argmax`, whose care for -0.0 LiteRT doesn't know.
         levels = ops.arange(logits.shape[-1], dtype="int32")
         likeliest = ops.equal(logits, ops.max(logits, axis=-1, keepdims=True))
         return ops.min(ops.where(likeliest, levels, logits.shape[-1] - 1), axis=-1)
     below = ops.cumsum(ops.softmax(logits), axis=-1)[..., :-1]
-    return ops.sum(ops.cast(below <= uniform[..., None], "int32"), axis=-1)
+    return ops.sum(ops.cast(ops.less_equal(below, uniform[..., None]), "int32"), axis=-1)
 
 
 def _checked_levels(levels: int) -> int:

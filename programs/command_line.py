@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -13,13 +14,18 @@ from absl import flags
 from programs.console import console, styled_error
 from programs.help_text import help_text
 
-USER_MISTAKE, FAILURE, INTERRUPTED, PIPE_CLOSED = 2, 1, 130, 141  # Exit statuses.
+# Exit statuses.
+USER_MISTAKE, FAILURE, INTERRUPTED, PIPE_CLOSED, TERMINATED = 2, 1, 130, 141, 143
 EVERYWHERE = "In every program"
 REPEAT = "What is finished is kept. Go on with the same command."
 
 
 class Failure(Exception):
     """What a program was rightly asked and couldn't do; its message is for the user."""
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, which schedulers send before they take a machine away; it ends what Ctrl-C ends."""
 
 
 def parse(
@@ -100,7 +106,7 @@ def when_interrupted(advice: str) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt as interrupt:
-        raise KeyboardInterrupt(f"{interrupt} {advice}".strip()) from None
+        raise type(interrupt)(f"{interrupt} {advice}".strip()) from None
     except BrokenPipeError:
         raise KeyboardInterrupt(advice) from None
 
@@ -108,6 +114,7 @@ def when_interrupted(advice: str) -> Iterator[None]:
 def run(main: Callable[[Sequence[str]], None]) -> None:
     """Runs a program and ends the process, with one line where something went wrong."""
     sys.excepthook = sys.__excepthook__  # From here on this function answers Ctrl-C.
+    signal.signal(signal.SIGTERM, _terminate)
     try:
         main(sys.argv[1:])
         sys.stdout.flush()
@@ -120,7 +127,14 @@ def run(main: Callable[[Sequence[str]], None]) -> None:
         reason = str(error) or "out of memory. Try a smaller model or --batch_size."
         _fail("error", reason, FAILURE)
     except KeyboardInterrupt as interrupt:
-        _fail("interrupted", str(interrupt) or "Nothing half-written is left.", INTERRUPTED)
+        terminated = isinstance(interrupt, Terminated)
+        kind, status = ("terminated", TERMINATED) if terminated else ("interrupted", INTERRUPTED)
+        _fail(kind, str(interrupt) or "Nothing half-written is left.", status)
+
+
+def _terminate(*_: object) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # What is being saved is saved whole.
+    raise Terminated
 
 
 def _failures() -> tuple[type[Exception], ...]:

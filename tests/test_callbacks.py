@@ -92,7 +92,63 @@ def test_the_state_is_saved_as_often_as_asked_and_at_the_end(model, tmp_path):
         saved.append([path.name for path in (tmp_path / "states").iterdir()])
     assert saved == [["00000001"], ["00000001"], ["00000001"]]
     state.on_train_end()
-    assert [path.name for path in (tmp_path / "states").iterdir()] == ["00000003"]
+    assert names(tmp_path / "states") == ["00000001", "00000003"]
+    state.keep(model, 4)
+    state.save()
+    assert names(tmp_path / "states") == ["00000003", "00000004"]
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def two_states(model, folder):
+    state = TrainingState(folder, BestModel(folder / "model.keras"), seconds=0)
+    for epochs in (5, 6):
+        state.keep(model, epochs)
+        state.save()
+        model.train_on_batch(np.ones((4, 2)), np.zeros((4, 1)))
+    return state
+
+
+@pytest.mark.parametrize("tenths", range(10))
+def test_a_damaged_state_gives_way_to_the_one_before_it(model, tmp_path, capsys, tenths):
+    folder, before = tmp_path / "states", [np.array(weight) for weight in model.get_weights()]
+    state = two_states(model, folder)
+    [file] = (folder / "00000006").iterdir()
+    content = file.read_bytes()
+    file.write_bytes(content[: tenths * len(content) // 10])
+    assert state.restore(model) == 5
+    for expected, found in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(found, expected)
+    told = f"{folder / '00000006'} is damaged. Going on from the state before it, {folder}"
+    assert told in capsys.readouterr().out
+    state.keep(model, 6)  # The same name again.
+    state.save()
+    assert names(folder) == ["00000005", "00000006"]
+    assert state.restore(model) == 6
+
+
+@pytest.mark.parametrize("damage", ["a bit", "a file"])
+def test_a_state_that_lacks_a_file_or_has_another_bit_is_damaged(model, tmp_path, damage):
+    folder = tmp_path / "states"
+    state = two_states(model, folder)
+    [file] = (folder / "00000006").iterdir()
+    content = bytearray(file.read_bytes())
+    content[content.index(b"NUMPY") + 150] ^= 1  # Of an array's values, behind their header.
+    file.write_bytes(content)
+    if damage == "a file":
+        file.unlink()
+    assert state.restore(model) == 5
+
+
+def test_states_that_are_all_damaged_are_refused(model, tmp_path):
+    state = two_states(model, tmp_path / "states")
+    for file in (tmp_path / "states").rglob("*.npz"):
+        file.write_bytes(b"")
+    with pytest.raises(ValueError, match="00000006, which is damaged or of another model"):
+        state.restore(model)
+    assert names(tmp_path / "states") == ["00000005", "00000006"]
 
 
 def test_the_last_epoch_is_saved_where_training_is_interrupted(model, tmp_path):
@@ -111,8 +167,9 @@ def test_the_last_epoch_is_saved_where_training_is_interrupted(model, tmp_path):
 
 def test_an_interruption_while_the_older_state_goes_harms_nothing(model, tmp_path, monkeypatch):
     state = TrainingState(tmp_path / "states", BestModel(tmp_path / "model.keras"), seconds=0)
-    state.keep(model, 1)
-    state.save()
+    for epochs in (1, 2):
+        state.keep(model, epochs)
+        state.save()
     remove = shutil.rmtree
 
     def interrupt(path, ignore_errors):
@@ -121,10 +178,10 @@ def test_an_interruption_while_the_older_state_goes_harms_nothing(model, tmp_pat
         remove(path, ignore_errors=ignore_errors)
 
     monkeypatch.setattr(callbacks.shutil, "rmtree", interrupt)
-    state.keep(model, 2)
+    state.keep(model, 3)
     with pytest.raises(KeyboardInterrupt):
         state.save()
-    assert state.save() == state.restore(model) == 2
+    assert state.save() == state.restore(model) == 3
 
 
 def test_weights_that_are_no_numbers_never_replace_a_good_state(model, tmp_path):
@@ -182,7 +239,7 @@ def test_a_kill_between_two_states_leaves_the_newer_one(model, tmp_path):
     assert state.restore(model) == 9
     state.keep(model, 10)
     state.save()
-    assert [path.name for path in (tmp_path / "states").iterdir()] == ["00000010"]
+    assert names(tmp_path / "states") == ["00000009", "00000010"]
 
 
 @pytest.mark.parametrize("loss", [float("nan"), float("inf")])

@@ -44,6 +44,7 @@ def raising(error):
         ),
         (KeyboardInterrupt("Go on with: x"), 130, "interrupted: Go on with: x"),
         (KeyboardInterrupt(), 130, "interrupted: Nothing half-written is left."),
+        (command_line.Terminated("Go on with: x"), 143, "terminated: Go on with: x"),
     ],
 )
 def test_what_goes_wrong_is_one_line_and_a_status(error, status, line, monkeypatch, capsys):

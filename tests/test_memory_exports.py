@@ -58,13 +58,10 @@ def test_a_litert_file_predicts_what_the_model_predicts(model, tmp_path):
     file = tmp_path / "model.tflite"
     save_tflite(Source("model", model, TIME, {}, {}), file)
     artifact = open_artifact(file)
-    expected = model.predict(contexts(1, image_shape=model.image_shape), verbose=0)
-    np.testing.assert_allclose(
-        artifact.forecast(contexts(1, image_shape=model.image_shape)), expected, atol=1e-4
-    )
-    np.testing.assert_allclose(
-        artifact.stream(contexts(1, image_shape=model.image_shape)), expected, atol=1e-4
-    )
+    context = contexts(1, image_shape=model.image_shape)
+    expected = model.predict(context, verbose=0)
+    np.testing.assert_allclose(artifact.forecast(context), expected, atol=1e-4)
+    np.testing.assert_allclose(artifact.stream(context), expected, atol=1e-4)
 
 
 def test_onnx_files_predict_what_the_model_predicts(model, tmp_path):
@@ -72,7 +69,6 @@ def test_onnx_files_predict_what_the_model_predicts(model, tmp_path):
     run = write_run(tmp_path / "run", model, context_frames=TIME)
     onnx.main([f"--model={run}", f"--output={tmp_path / 'onnx'}"])
     artifact = open_artifact(tmp_path / "onnx")
-    expected = model.predict(contexts(2, image_shape=model.image_shape), verbose=0)
-    np.testing.assert_allclose(
-        artifact.forecast(contexts(2, image_shape=model.image_shape)), expected, atol=1e-4
-    )
+    context = contexts(2, image_shape=model.image_shape)
+    expected = model.predict(context, verbose=0)
+    np.testing.assert_allclose(artifact.forecast(context), expected, atol=1e-4)

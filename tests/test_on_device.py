@@ -88,7 +88,7 @@ def start(arguments, cache, change="", status=0):
 
 def state(run):
     """All that the last state holds, but how long it took."""
-    (folder,) = (run / "training_state").glob("[0-9]*")
+    folder = max((run / "training_state").glob("[0-9]*"))
     with np.load(folder / "000.npz") as arrays:
         return {name: arrays[name] for name in arrays if name != "0"}
 

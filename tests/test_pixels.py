@@ -8,9 +8,10 @@ import pytest
 from keras import ops
 from numpy_convolution import convolve, sigmoid
 
-from iprnn_tf.cells import ConvLSTMCell, E3DLSTMCell
+from iprnn_tf.cells import ConvLSTMCell, E3DLSTMCell, FCLSTMCell, STGRUCell
 from iprnn_tf.data.windows import TrainingWindows
-from iprnn_tf.models import VideoPixelNetwork
+from iprnn_tf.models import CopyLastFrame, VideoPixelNetwork
+from iprnn_tf.models.vpn import SampledFrames
 from iprnn_tf.scheduled_sampling import LinearSampling
 
 ROLLOUT = importlib.import_module("iprnn_tf.rollout")  # Not the function of that name.
@@ -18,8 +19,16 @@ BATCH, HEIGHT, WIDTH, COLORS, LEVELS = 2, 6, 5, 3, 4
 TIME, HORIZON = 2, 2
 
 
-def network(image_shape=(HEIGHT, WIDTH, COLORS), filters=6, levels=LEVELS, blocks=(1, 2), **kwargs):
-    cell = ConvLSTMCell(filters, 3)
+def network(
+    image_shape=(HEIGHT, WIDTH, COLORS),
+    filters=6,
+    levels=LEVELS,
+    blocks=(1, 2),
+    kernel_size=3,
+    memory=ConvLSTMCell,
+    **kwargs,
+):
+    cell = memory(filters, kernel_size)
     return VideoPixelNetwork(
         image_shape, cell, blocks=blocks, levels=levels, horizon=HORIZON, **kwargs
     )
@@ -114,15 +123,17 @@ def test_a_value_depends_on_those_before_it_alone(model):
     assert {place + 1, place + COLORS, place + (WIDTH - 1) * COLORS} <= set(moved)
 
 
-def test_what_is_drawn_is_the_likeliest_given_what_was_drawn_before(model):
-    features = noise(BATCH, HEIGHT, WIDTH, 6)
+@pytest.mark.parametrize(("kernel_size", "width"), [(3, WIDTH), (4, 3), (5, 2), (1, 2)])
+def test_each_value_is_the_likeliest_given_those_before_it(randomize, kernel_size, width):
+    model = randomize(network((HEIGHT, width, COLORS), kernel_size=kernel_size))
+    features = noise(BATCH, HEIGHT, width, 6)
     frame = array(model.decode(features, []))
     likeliest = array(model.decoder.logits(features, frame)).argmax(axis=-1)
     np.testing.assert_allclose(frame, likeliest / (LEVELS - 1), atol=1e-6)
     assert len(np.unique(frame)) > 1
 
 
-def test_what_is_drawn_by_chance_has_the_probabilities_that_are_told(model):
+def test_sampled_values_have_the_predicted_probabilities(model):
     count = 3000
     features = np.repeat(noise(1, HEIGHT, WIDTH, 6), count, axis=0)[:, :1, :2]
     uniform = np.random.default_rng(3).random((count, 1, 2, COLORS), "float32")
@@ -189,6 +200,34 @@ def test_it_learns_what_is_always_the_same():
     np.testing.assert_array_equal(model.predict(frames[:, :TIME], verbose=0), frames[:, TIME:])
 
 
+@pytest.mark.parametrize(("dtype", "wrong"), [("uint8", "of uint8"), ("float32", "2 next frames")])
+def test_what_it_learns_from_is_checked(model, dtype, wrong):
+    inputs = training_inputs()
+    count = 2 if dtype == "float32" else 3
+    inputs["next_frames"] = inputs["next_frames"][:, :count].astype(dtype)
+    with pytest.raises(ValueError, match=wrong):
+        model(inputs)
+
+
+@pytest.mark.parametrize(
+    ("loss", "weights", "received"),
+    [("mse", None, "loss='mse'"), (None, np.ones(BATCH), "sample_weight=")],
+)
+def test_what_would_not_change_the_loss_is_refused(loss, weights, received):
+    model, inputs = network(), training_inputs()
+    model.compile(loss=loss)
+    with pytest.raises(ValueError, match=f"a loss of its own.*Received: .*{received}"):
+        model.fit(inputs, inputs["next_frames"], sample_weight=weights, verbose=0)
+
+
+def test_a_memory_that_shows_more_than_its_features_is_decoded_whole(randomize):
+    model = randomize(network((4, 3, 1), memory=STGRUCell))
+    frames = frames_of_levels(1, TIME)[:, :, :4, :3, :1]
+    assert model.decoder.from_features.kernel.shape[2] == 12
+    assert model.predict(frames, verbose=0).shape == (1, HORIZON, 4, 3, 1)
+    assert array(model.logits(frames, frames)).shape == (1, TIME, 4, 3, 1, LEVELS)
+
+
 def test_it_does_not_learn_without_the_values_before():
     model = network()
     frames = frames_of_levels(BATCH, TIME + HORIZON)
@@ -208,11 +247,12 @@ def test_windows_hold_the_next_frames_where_they_are_asked_for():
     np.testing.assert_array_equal(inputs["next_frames"], targets)
 
 
-def test_a_sampler_draws_other_futures_each_time_and_the_same_for_a_seed(model, tmp_path):
-    context = frames_of_levels(BATCH, TIME)
+def test_a_sampler_draws_other_futures_each_time_and_the_same_for_a_seed(randomize, tmp_path):
+    model = randomize(network((3, 4, 1), blocks=(1, 1)))
+    context = frames_of_levels(BATCH, TIME)[:, :, :3, :4, :1]
     sampler = model.sampler(seed=5)
     first, second = (sampler.predict(context, verbose=0) for _ in range(2))
-    assert first.shape == (BATCH, HORIZON, HEIGHT, WIDTH, COLORS)
+    assert first.shape == (BATCH, HORIZON, 3, 4, 1)
     assert (first != second).mean() > 0.2
     sampler.save(tmp_path / "sampler.keras")
     for twin in (model.sampler(seed=5), sampler.in_precision("float32")):
@@ -223,9 +263,23 @@ def test_a_sampler_draws_other_futures_each_time_and_the_same_for_a_seed(model, 
 def test_a_sampler_draws_beyond_the_steps_of_a_graph(randomize, monkeypatch):
     monkeypatch.setattr(ROLLOUT, "UNROLLED_STEPS", 2)
     model = randomize(network((2, 3, 1), blocks=(1, 1)))
-    drawn = array(model.sampler().rollout(frames_of_levels(1, TIME)[:, :, :2, :3, :1], horizon=6))
-    assert drawn.shape[1] == 6
-    assert not (drawn[:, 1:] == drawn[:, :-1]).all()
+    context = frames_of_levels(1, TIME)[:, :, :2, :3, :1]
+    looped = array(model.sampler(seed=5).rollout(context, horizon=6))
+    monkeypatch.undo()
+    np.testing.assert_array_equal(looped, array(model.sampler(seed=5).rollout(context, horizon=6)))
+
+
+def test_samples_do_not_depend_on_the_precision_of_the_layers():
+    for dtype in ("mixed_bfloat16", "mixed_float16"):
+        model = network((2, 3, 1), levels=256, blocks=(1, 1), dtype=dtype)
+        features = noise(1, 2, 3, 6)
+        model.decoder.head.kernel.assign(ops.zeros_like(model.decoder.head.kernel))
+        uniform = np.full((1, 2, 3, 1), 0.9985, "float32")  # 1 in bfloat16.
+        sampled = array(model.decoder(ops.cast(features, dtype[6:]), uniform=uniform))
+        np.testing.assert_allclose(sampled, 1.0)
+        uniform = np.full((1, 2, 3, 1), 0.9955, "float32")
+        sampled = array(model.decoder(ops.cast(features, dtype[6:]), uniform=uniform))
+        np.testing.assert_allclose(sampled, 254 / 255, atol=1e-6)
 
 
 def test_values_between_levels_count_as_the_nearest(model):
@@ -243,8 +297,9 @@ def test_values_between_levels_count_as_the_nearest(model):
         ({"levels": 1}, "`levels` is between 2 and 65536. Received: levels=1"),
         ({"levels": 2.5}, "Received: levels=2.5"),
         ({"blocks": [1]}, r"Received: blocks=\[1\]. Give two numbers"),
+        ({"blocks": 3}, "Received: blocks=3. Give two numbers"),
         ({"blocks": [1, 0]}, r"Received: blocks\[1\]=0"),
-        ({"filters": 5}, "even number of filters.*Received: 5 filters"),
+        ({"filters": 5}, "even number of filters.*Received: ConvLSTMCell with 5"),
     ],
 )
 def test_arguments_out_of_range_are_refused(arguments, message):
@@ -252,9 +307,21 @@ def test_arguments_out_of_range_are_refused(arguments, message):
         network(**arguments)
 
 
-def test_a_memory_of_clips_is_refused():
-    with pytest.raises(ValueError, match="clips of 2 frames"):
-        VideoPixelNetwork((8, 8, 1), E3DLSTMCell(4, 3, clips=True))
+@pytest.mark.parametrize(
+    ("memory", "message"),
+    [
+        (E3DLSTMCell(4, 3, clips=True), "clips of 2 frames"),
+        (FCLSTMCell(4), "FCLSTMCell with 4 filters, kernel_size=None"),
+    ],
+)
+def test_memories_that_do_not_suit_it_are_refused(memory, message):
+    with pytest.raises(ValueError, match=message):
+        VideoPixelNetwork((8, 8, 1), memory)
+
+
+def test_only_a_pixel_network_is_sampled():
+    with pytest.raises(ValueError, match="distributions that a VideoPixelNetwork predicts"):
+        SampledFrames(CopyLastFrame((8, 8, 1)), 3)
 
 
 def test_as_published_it_has_the_weights_of_its_equations():

@@ -7,82 +7,26 @@ import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
-import time
-from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 from PIL import Image
+from training_processes import (
+    WITHOUT_REPORT,
+    finish,
+    last_state,
+    start,
+    wait_for_a_checkpoint,
+)
 
 from iprnn_tf.data import DATASETS
+from iprnn_tf.files import locked
 from iprnn_tf.models import MODELS, load_model
 from programs.commands import command, tensorboard
 from trainers import train
 from trainers.configuration.training_config import TrainingConfig
 from trainers.fitting import callbacks, ingredients
-
-ROOT = Path(__file__).parent.parent
-
-
-WITHOUT_REPORT = """
-import sys
-from programs import command_line
-from trainers import train
-from trainers.fitting import callbacks
-train.report = lambda config, run, training: None  # Measuring 3,000 sequences is another test's.
-command_line.run(train.main)
-"""
-
-
-def start(arguments, script=("-m", "trainers.train"), backend="tensorflow"):
-    # A shell that runs the tests in the background would have its children ignore Ctrl-C. What is
-    # ignored here is ignored there; a `preexec_fn` would fork, which gRPC doesn't always survive.
-    heard = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        return subprocess.Popen(
-            [sys.executable, *script, *arguments],
-            cwd=ROOT,
-            env={**os.environ, "KERAS_BACKEND": backend, "JAX_PLATFORMS": "cpu"},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-    finally:
-        signal.signal(signal.SIGINT, heard)
-
-
-def finish(arguments, script=("-m", "trainers.train"), backend="tensorflow"):
-    process = start(arguments, script, backend)
-    output, _ = process.communicate(timeout=300)
-    return process.returncode, output
-
-
-def wait_for_a_checkpoint(run, process):
-    for _ in range(1200):
-        if states(run):
-            return
-        if process.poll() is not None:
-            pytest.fail(f"training ended early:\n{process.stdout.read()}")
-        time.sleep(0.1)
-    pytest.fail(f"no checkpoint in {run} within two minutes")
-
-
-def states(run):
-    """The folders of the saved states; a kill may leave two."""
-    return sorted((run / "training_state").glob("[0-9]*"))
-
-
-def last_state(run):
-    """The number of finished epochs, and all arrays but the one with the progress."""
-    arrays = {}
-    for file in states(run)[-1].iterdir():
-        with np.load(file) as part:
-            arrays.update(part)
-    epochs = int(arrays.pop("0")[0])  # The seconds beside it differ from run to run.
-    return epochs, arrays
 
 
 def test_a_run_directory_tells_how_it_was_made_and_what_came_of_it(tiny_run):
@@ -201,20 +145,22 @@ def test_a_killed_run_resumes_to_the_same_weights(
         np.testing.assert_array_equal(ours, theirs)
 
 
-def test_an_interrupted_run_says_how_to_go_on(tiny_flags, tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_says_how_to_go_on(tiny_flags, tmp_path, number):
     output = tmp_path / "run"
     flags = [*tiny_flags, "--steps=4000", "--steps_per_epoch=2", f"--output={output}"]
     process = start(flags)
     wait_for_a_checkpoint(output, process)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     try:
-        text, _ = process.communicate(timeout=120)
+        text, _ = process.communicate(timeout=30)  # As long as preemptible machines wait.
     finally:
         process.kill()
-    assert process.returncode == 130
+    kind = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}[number]
+    assert process.returncode == 128 + number
     saved, _ = last_state(output)
     assert text.strip().splitlines()[-1] == (
-        f"interrupted: Steps that are saved: {saved * 2:,} of 4,000. "
+        f"{kind}: Steps that are saved: {saved * 2:,} of 4,000. "
         f"Go on with: {command('trainers.train', resume=output)}"
     )
 
@@ -244,6 +190,7 @@ def test_max_minutes_fixes_the_number_of_steps(tiny_flags, tmp_path, monkeypatch
         ["--short_horizon=1", "--decay_span=0.5", "--ema_momentum=0.5", "--steps_per_epoch=1"],
         ["--model_type=patch_rnn", "--cell=st_lstm", "--patch_size=8", "--forget_bias=0"],
         ["--cell=fc_lstm", "--kernel_size=5", "--num_downsamplings=3"],
+        ["--model_type=vpn", "--cell=conv_lstm", "--blocks=1,1", "--levels=4"],
         ["--xla", "--num_downsamplings=1", "--sampling_span=0", "--warmup_steps=0"],
     ],
     ids=lambda flags: " ".join(flags),
@@ -323,10 +270,18 @@ def test_a_damaged_state_is_not_resumed(tiny_run, tmp_path):
     copy.mkdir()
     (copy / "config.json").write_bytes((tiny_run / "config.json").read_bytes())
     shutil.copytree(tiny_run / "training_state", copy / "training_state")
-    [part] = (copy / "training_state").rglob("*.npz")
-    part.write_bytes(part.read_bytes()[: part.stat().st_size // 2])
+    for part in (copy / "training_state").rglob("*.npz"):
+        part.write_bytes(part.read_bytes()[: part.stat().st_size // 2])
     with pytest.raises(ValueError, match=r"damaged or of another model"):
         train.main([f"--resume={copy}"])
+
+
+def test_two_trainings_do_not_write_to_one_run_directory(tiny_run):
+    with (
+        locked(tiny_run / "training_state", "taken"),
+        pytest.raises(ValueError, match=f"One training at a time.*Received: {tiny_run}, to which"),
+    ):
+        train.main([f"--resume={tiny_run}"])
 
 
 WRONG_FLAGS = {

@@ -103,8 +103,11 @@ def test_a_pixel_network_has_a_loss_of_its_own():
     assert (model.blocks, model.levels) == ([1, 2], 16)
     assert config.build_loss() is None
     assert config.build_windows().next_frames
-    with pytest.raises(ValueError, match=r"=vpn has a loss of its own.*: --absolute_weight"):
-        resolved("small", *flags, "--absolute_weight=1")
+    idle = ["--absolute_weight=1", "--warm_up_weight=0.5", "--sampling_span=0.1"]
+    for flag in [*idle, "--reverse_sampling"]:
+        name = flag.partition("=")[0]
+        with pytest.raises(ValueError, match=f"=vpn has a loss of its own.*Received: {name}"):
+            resolved("small", *flags, flag)
 
 
 @pytest.mark.parametrize(("steps", "epochs", "total"), [(1, 1, 1), (100, 1, 100), (250, 3, 252)])

@@ -2,7 +2,7 @@
 
     python -m trainers.compare --max_minutes=10       # every memory, some two hours
     python -m trainers.compare --memories=stgru,conv_lstm,st_lstm --steps=400
-    python -m trainers.compare --memories=stgru,conv_lstm --filters=4 --steps=50 --nocosts # a try
+    python -m trainers.compare --memories=stgru,conv_lstm --filters=4 --steps=50 --nocosts  # a try
     python -m trainers.compare --config=paper --notrain   # what a step costs, alone
     python -m trainers.compare --kind=as_published --filters=32 --max_minutes=10  # whole systems
 
@@ -42,7 +42,7 @@ from trainers.fitting.cost import costs_of
 from trainers.fitting.curves import read_rows
 from trainers.fitting.ingredients import TooLittleTimeError, steps_in
 from trainers.fitting.training import train
-from trainers.measuring.comparison import Comparison, Memory, reported
+from trainers.measuring.comparison import REPORTED, Comparison, Memory, reported
 from trainers.measuring.machine import fastest_precision
 from trainers.measuring.operations import multiply_adds_per_step
 from trainers.measuring.training_report import examples, measured
@@ -223,7 +223,7 @@ def _described(name: str, config: TrainingConfig) -> Memory:
             "memory": name,
             "weights": model.count_params(),
             "gflop_per_frame": 2 * multiply_adds_per_step(model) / 1e9,
-            **reported(config.cell),
+            **reported(name if name in REPORTED else config.cell),
         },
     )
 
@@ -257,7 +257,7 @@ def _train(
         run.create(config)
     if not run.metrics_file.exists():
         training = train(config, run)
-        console.say(f"{run.path} is trained. Testing it ...")
+        console.say("Testing it ...")
         measured(config, run, training)
     found = json.loads(run.metrics_file.read_text())
     own = next(iter(found["results"].values()))

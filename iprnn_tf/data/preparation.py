@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import concurrent.futures
-import contextlib
 import dataclasses
 import itertools
 import os
@@ -13,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from filelock import FileLock, Timeout
 
 from iprnn_tf.data import remarks
 from iprnn_tf.data.digits import SPLITS
@@ -21,7 +19,6 @@ from iprnn_tf.data.footage import Cut
 from iprnn_tf.data.prepared import INDEX, PreparedVideo, Segment
 from iprnn_tf.data.recordings import Video
 from iprnn_tf.data.shards import (
-    LOCK,
     Note,
     Progress,
     ShardWriter,
@@ -32,7 +29,7 @@ from iprnn_tf.data.shards import (
     read_note,
 )
 from iprnn_tf.data.tfrecords import FrameRecords
-from iprnn_tf.files import write_json
+from iprnn_tf.files import locked, write_json
 
 MAX_SHARDS = 256
 TRAIN_PART, VALIDATION_PART = 0.8, 0.9  # Where a video without a split is cut, over time.
@@ -87,7 +84,11 @@ class Preparation:
             "dtype": records.dtype,
         }
         _check_folder(self.folder, settings)
-        with _locked(self.folder):
+        rule = (
+            f"One program at a time prepares a folder. Received: {self.folder}, to which another "
+            "is writing. Start again when it has finished."
+        )
+        with locked(self.folder, rule):
             writer = ShardWriter(
                 self.folder,
                 cut,
@@ -143,21 +144,6 @@ def _check_folder(folder: Path, settings: dict[str, Any]) -> None:
             "--output must be a new or empty folder, or the same preparation begun before. "
             f"Received: {folder}, which holds {holds}. Choose another folder."
         )
-
-
-@contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Keeps other programs from writing to a folder; the system forgets it if this one dies."""
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        held = FileLock(folder / LOCK).acquire(blocking=False)
-    except Timeout as error:
-        raise ValueError(
-            "One program at a time prepares a folder. Received: "
-            f"{folder}, to which another is writing. Start again when it has finished."
-        ) from error
-    with held:
-        yield
 
 
 def _groups(videos: Sequence[Video]) -> Iterator[Group]:

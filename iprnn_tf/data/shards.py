@@ -20,7 +20,6 @@ from iprnn_tf.data.remarks import Clock
 from iprnn_tf.data.tfrecords import FrameRecords
 from iprnn_tf.files import replacing, write_json
 
-LOCK = ".lock"
 _OWN = re.compile(r"\d{5}\.(tfrecord|json)|\.unfinished\..*|index\.json|\.lock")
 
 Progress = Callable[[int, int], None]  # Called with videos and frames that are newly done.

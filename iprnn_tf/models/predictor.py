@@ -166,6 +166,10 @@ class VideoPredictor(StorableModel):
     def _next_frames(self, inputs: Tensor | dict[str, Tensor]) -> Tensor:
         if not isinstance(inputs, dict):
             return self.rollout(inputs)
+        self._check_training(inputs)
+        return self.rollout(**inputs, horizon=inputs["teacher"].shape[1] + 1, return_warm_up=True)
+
+    def _check_training(self, inputs: dict[str, Tensor]) -> None:
         if not {"context", "teacher", "use_teacher"} <= set(inputs):
             raise ValueError(
                 "Training takes a dict of `context` (B, T, H, W, C), `teacher` (B, K - 1, H, W, C) "
@@ -180,7 +184,6 @@ class VideoPredictor(StorableModel):
                 f"inputs of shapes {shapes}, whose lengths the graph can't know. Give all "
                 "batches the same lengths, and call `compile` again before other ones."
             )
-        return self.rollout(**inputs, horizon=inputs["teacher"].shape[1] + 1, return_warm_up=True)
 
     def predict(self, x: Any, *args: Any, **kwargs: Any) -> Any:
         """Predicts the `horizon` frames after each context; see `keras.Model.predict`.

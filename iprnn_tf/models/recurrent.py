@@ -115,6 +115,23 @@ class RecurrentPredictor(VideoPredictor):
         Returns:
             The predicted next frames, a list of `(B, H, W, C)`, and the last states.
         """
+        features, skips, states = self.observed(context, return_all)
+        predictions = self.decode(features, skips)
+        return ops.split(predictions, context.shape[1] if return_all else 1, axis=0), states
+
+    def observed(
+        self, context: Tensor, return_all: bool = False
+    ) -> tuple[Tensor, list[Tensor], States]:
+        """Encodes and remembers frames that are known, and decodes nothing.
+
+        Args:
+            context: `(B, T, H, W, C)`.
+            return_all: whether the features of every step are wanted, or of the last alone.
+
+        Returns:
+            Features and skips for `decode`, `(T * B, ...)` step after step or `(B, ...)`; and the
+            last states.
+        """
         batch, time, height, width, _ = ops.shape(context)
         frames = ops.concatenate(ops.unstack(context, axis=1), axis=0)  # (T * B, H, W, C)
         features, skips = self.encode(frames)
@@ -126,8 +143,7 @@ class RecurrentPredictor(VideoPredictor):
             trajectory = trajectory[-1:]
             skips = [ops.split(skip, time, axis=0)[-1] for skip in skips]
         readouts = ops.concatenate([self.cell.readout(*step) for step in trajectory], axis=0)
-        predictions = self.decode(self.merged(readouts), skips)
-        return ops.split(predictions, len(trajectory), axis=0), states
+        return self.merged(readouts), skips, states
 
     def convolutions(self) -> list[Convolution]:
         """Returns what a step computes: kernels, and at how many pixels each is applied.

@@ -1,4 +1,4 @@
-"""Frames whose values are drawn one after another."""
+"""Frames whose values are predicted one after another."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from keras import ops
 
 from iprnn_tf.arguments import integer
 from iprnn_tf.cells import Cell, ConvLSTMCell
-from iprnn_tf.cells.cell import Tensor
+from iprnn_tf.cells.cell import States, Tensor
 from iprnn_tf.losses import FrameError
 from iprnn_tf.models.recurrent import Convolution, RecurrentPredictor, checked_template
 from iprnn_tf.models.view import PredictorView
@@ -21,32 +21,36 @@ BLOCKS = (8, 12)  # VPN's, of encoder and decoder.
 
 @keras.saving.register_keras_serializable(package="iprnn_tf")
 class VideoPixelNetwork(RecurrentPredictor):
-    """Predicts video as a distribution over the values of frames, each given those before it.
+    """Predicts video as distributions over the values of frames, each given the values before it.
 
-    Frames are encoded at their own size and remembered by a convolutional memory; its features are
-    what a decoder of masked convolutions draws the next frame with, one value after another:
+    Frames are encoded at their own size and remembered by a convolutional memory. Given its
+    features, a decoder of masked convolutions predicts the next frame, one value after another:
 
         features, T'   = cells(encode(frame), T)
         p(next_frame)  = prod_n p(value_n | features, value_1 ... value_(n-1))
 
-    As published it is `VideoPixelNetwork((64, 64, 1), ConvLSTMCell(256, 3))`, with 8 blocks
-    in the encoder and 12 in the decoder.
+    At the published size it is `VideoPixelNetwork((64, 64, 1), ConvLSTMCell(256, 3))`, with 8
+    blocks in the encoder and 12 in the decoder.
 
-    It learns by likelihood: given `next_frames` among the inputs, as
-    `iprnn_tf.data.windows.TrainingWindows(..., next_frames=True)` makes them, the model itself adds
-    the loss, the nats of a frame (cross-entropies of all its values, summed, averaged over frames),
-    and is compiled with `loss=None`. The truth is always fed then, whatever `use_teacher` says,
-    and the outputs are the likeliest values given the true ones before them in the same frame:
-    errors of these say little of those at the horizon.
+    It learns by likelihood. The inputs hold `next_frames` then, as
+    `iprnn_tf.data.windows.TrainingWindows(..., next_frames=True)` makes them; the model adds
+    the loss itself (nats per frame: the cross-entropy, summed over a frame and averaged over
+    frames and sequences), and is compiled with `loss=None`. The truth is always fed, whatever
+    `use_teacher` and `use_context` say. The outputs are the likeliest values given the true ones
+    before them in the same frame, so their errors say little about errors at the horizon.
 
-    `predict`, `rollout` and `step` take the likeliest value each time; those of `sampler()` draw.
-    Both run the decoder once for each value, H * W * C times for a frame: slow by nature.
-    `evaluate` measures these frames, and its loss is their `FrameError`.
+    `predict`, `rollout` and `step` take the likeliest value each time; those of `sampler()` sample.
+    Both run the decoder once for each pixel and colour: slow by nature. `evaluate` measures
+    these frames, and its loss is their `FrameError`.
+
+    Deviations, or choices where the paper is silent: features enter the decoder once, at its first
+    layer; its head is a rectifier and a 1x1 convolution; the default ConvLSTM adds 1 inside its
+    forget gate.
 
     Args:
         image_shape: (H, W, C); H and W may be None.
         cell: a template, copied for each layer with the model's dtype policy; `ConvLSTMCell(256,
-            3)` by default. Its filters, which are even, are the channels of encoder and
+            3)` by default. Its filters, an even number, are the channels of encoder and
             decoder too, and its kernel size that of their convolutions.
         num_layers: N, the height of the stack of memories.
         blocks: how many multiplicative blocks encoder and decoder have, two numbers; by default
@@ -59,8 +63,9 @@ class VideoPixelNetwork(RecurrentPredictor):
             C)`, all frames from the second of the context on.
 
     Raises:
-        ValueError: if an argument is out of range, or `cell` is not a `Cell`; when called to
-            learn, if `next_frames` are missing.
+        ValueError: if an argument is out of range, or `cell` is not a `Cell`; in training, if
+            `next_frames` are missing or have another length, or if a loss was compiled or weights
+            of samples are given, which would change nothing.
 
     Reference:
         Kalchbrenner et al., Video Pixel Networks, ICML 2017.
@@ -81,7 +86,7 @@ class VideoPixelNetwork(RecurrentPredictor):
         super().__init__(image_shape, horizon, **kwargs)
         template = checked_template(ConvLSTMCell(256, 3) if cell is None else cell)
         self.blocks = _checked_blocks(BLOCKS if blocks is None else blocks)
-        filters, kernel_size = _checked_filters(template), template.get_config()["kernel_size"]
+        filters, kernel_size = _checked_sizes(template)
         self.encoder = PixelEncoder(
             filters, kernel_size, self.blocks[0], name="encoder", dtype=self.dtype_policy
         )
@@ -120,51 +125,62 @@ class VideoPixelNetwork(RecurrentPredictor):
         sample_weight: Any = None,
         training: bool = True,
     ) -> Tensor:
-        # Keras wants a loss to evaluate by, too: that of frames which were drawn.
         if training or _to_learn_from(x):
+            if self.loss is not None or sample_weight is not None:
+                raise ValueError(
+                    "A VideoPixelNetwork learns by a loss of its own, the same for all samples. "
+                    f"Received: loss={self.loss!r}, sample_weight={sample_weight!r}. Compile with "
+                    "loss=None, and leave out weights."
+                )
             return super().compute_loss(x, y, y_pred, sample_weight, training)
+        # Keras wants a loss to evaluate by, too: that of the predicted frames.
         return FrameError()(y, y_pred, sample_weight)
 
     def _next_frames(self, inputs: Tensor | dict[str, Tensor]) -> Tensor:
         if not _to_learn_from(inputs):
             return super()._next_frames(inputs)
+        self._check_training(inputs)
+        frames = ops.concatenate([inputs["context"], inputs["teacher"]], axis=1)
         targets = inputs["next_frames"]
-        batch, time, *shape = ops.shape(targets)
-        logits = self.logits(ops.concatenate([inputs["context"], inputs["teacher"]], 1), targets)
+        logits = self.logits(frames, targets)
         nats = ops.sparse_categorical_crossentropy(
             self.decoder.level_of(targets), logits, from_logits=True
-        )
-        self.add_loss(ops.sum(nats) / ops.cast(batch * time, "float32"))
-        likeliest = ops.argmax(logits, axis=-1)
-        return ops.reshape(self.decoder.value_of(likeliest), (batch, time, *shape))
+        )  # (B, T + K - 1, H, W, C)
+        self.add_loss(ops.mean(ops.sum(nats, axis=(2, 3, 4))))
+        return self.decoder.value_of(ops.argmax(logits, axis=-1))
 
     def logits(self, frames: Tensor, next_frames: Tensor) -> Tensor:
         """Returns how likely each value of the frames after some is, given those before it.
 
         Args:
             frames: `(B, T, H, W, C)`, all true.
-            next_frames: those that follow each, of the same shape.
+            next_frames: the frame after each, of the same shape.
 
         Returns:
-            The logarithms of probabilities that aren't normalised, `(B, T, H, W, C, L)`, float32.
+            Unnormalised log-probabilities, `(B, T, H, W, C, L)`, float32.
+
+        Raises:
+            ValueError: if the two aren't frames of the model, as many of each.
         """
-        batch, time, *shape = ops.shape(next_frames)
-        frames, next_frames = (ops.cast(given, "float32") for given in (frames, next_frames))
-        steps = [frames[:, step] for step in range(frames.shape[1])]
-        features, _ = self.encode(ops.concatenate(steps, axis=0))  # (T * B, H, W, F)
-        trajectory = self.cell.unroll(
-            ops.split(features, time, axis=0), self.initial_states(batch, tuple(shape[:2]))
-        )
-        readouts = ops.stack([self.cell.readout(*step) for step in trajectory], axis=1)
-        images = ops.reshape(readouts, (batch * time, *ops.shape(readouts)[2:]))
-        logits = self.decoder.logits(images, ops.reshape(next_frames, (batch * time, *shape)))
-        return ops.reshape(logits, (batch, time, *shape, self.levels))
+        frames, next_frames = map(ops.convert_to_tensor, (frames, next_frames))
+        for given in (frames, next_frames):
+            self._check_context(given)
+        if frames.shape[1] != next_frames.shape[1]:
+            raise ValueError(
+                "There is one next frame for each frame. Received: "
+                f"{frames.shape[1]} frames and {next_frames.shape[1]} next frames. Give all from "
+                "the second on."
+            )
+        features, _, _ = self.observed(ops.cast(frames, "float32"), return_all=True)
+        targets = ops.concatenate(ops.unstack(next_frames, axis=1), axis=0)  # (T * B, H, W, C)
+        logits = self.decoder.logits(features, targets)
+        return ops.stack(ops.split(logits, frames.shape[1], axis=0), axis=1)
 
     def sampler(self, seed: int = 0) -> SampledFrames:
-        """Returns a predictor with these weights that draws one of the futures it holds possible.
+        """Returns a predictor with these weights that samples from the distributions.
 
         Args:
-            seed: of its draws, of which no two are alike.
+            seed: of the samples; successive calls return different ones.
         """
         return SampledFrames(self, self.horizon, seed)
 
@@ -179,17 +195,25 @@ class VideoPixelNetwork(RecurrentPredictor):
 
 @keras.saving.register_keras_serializable(package="iprnn_tf")
 class SampledFrames(PredictorView):
-    """Draws the values of the frames that a network predicts, instead of the likeliest.
+    """Samples the values of the frames that a network predicts, instead of taking the likeliest.
 
     Args:
         predictor: a `VideoPixelNetwork`.
         horizon: K, how many frames `predict` returns.
-        seed: of the draws.
+        seed: of the samples.
+
+    Raises:
+        ValueError: if `predictor` is another one.
     """
 
     def __init__(
         self, predictor: VideoPixelNetwork, horizon: int, seed: int = 0, **kwargs: Any
     ) -> None:
+        if not isinstance(predictor, VideoPixelNetwork):
+            raise ValueError(
+                "Samples are of the distributions that a VideoPixelNetwork predicts. Received: "
+                f"predictor={predictor!r}. Call `sampler` of such a network."
+            )
         super().__init__(predictor, horizon, **kwargs)
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)
@@ -198,6 +222,12 @@ class SampledFrames(PredictorView):
         shape = (*ops.shape(features)[:3], self.image_shape[2])
         uniform = keras.random.uniform(shape, seed=self.seed_generator)
         return self.predictor.decoder(features, skips, uniform=uniform)
+
+    def warm_up(self, context: Tensor, return_all: bool = False) -> tuple[list[Tensor], States]:
+        """Does what that of the predictor does; see `RecurrentPredictor.warm_up`."""
+        features, skips, states = self.predictor.observed(context, return_all)
+        predictions = self.decode(features, skips)
+        return ops.split(predictions, context.shape[1] if return_all else 1, axis=0), states
 
     def _arguments(self) -> dict[str, Any]:
         return {**super()._arguments(), "seed": self.seed}
@@ -209,17 +239,19 @@ def _to_learn_from(inputs: Any) -> bool:
 
 def _checked_blocks(blocks: Sequence[int]) -> list[int]:
     rule = "`blocks` of a VideoPixelNetwork are how many its encoder and its decoder have."
-    if len(blocks) != 2:
-        raise ValueError(f"{rule} Received: blocks={list(blocks)}. Give two numbers, as 8,12.")
+    if not isinstance(blocks, Sequence) or len(blocks) != 2:
+        raise ValueError(f"{rule} Received: blocks={blocks!r}. Give two numbers, as 8,12.")
     return [integer(f"blocks[{index}]", count, rule) for index, count in enumerate(blocks)]
 
 
-def _checked_filters(template: Cell) -> int:
-    filters = template.output_size
-    if filters % 2 or template.clip_length > 1:
+def _checked_sizes(template: Cell) -> tuple[int, int]:
+    """Returns the filters and the kernel size of a memory, which are the network's too."""
+    filters, kernel_size = template.output_size, template.get_config().get("kernel_size")
+    if filters % 2 or kernel_size is None or template.clip_length > 1:
         raise ValueError(
-            "The memories of a VideoPixelNetwork have an even number of filters, since half as "
-            f"many are within its blocks, and take no clips. Received: {filters} filters and "
+            "The memories of a VideoPixelNetwork are convolutional, have an even number of "
+            "filters, since its blocks halve them, and take no clips. Received: "
+            f"{type(template).__name__} with {filters} filters, kernel_size={kernel_size} and "
             f"clips of {template.clip_length} frames. Pass, for example, ConvLSTMCell(32, 3)."
         )
-    return filters
+    return filters, kernel_size

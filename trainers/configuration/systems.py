@@ -3,7 +3,7 @@
 Each is its architecture at its own width; how it learns is the configuration's. ConvLSTM, PredRNN
 and PredRNN++ are those that OpenSTL compares, on patches; PredRNN++ had a first layer twice as wide
 as the others in its paper. E3D-LSTM, CrevNet and FRNN have the size of
-their authors' code; what deviates the classes' docstrings tell.
+their authors' code, VPN that of its paper; what deviates the classes' docstrings tell.
 """
 
 from __future__ import annotations

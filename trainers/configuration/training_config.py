@@ -36,7 +36,7 @@ DATA_SETTINGS = tuple(
     for field in dataclasses.fields(SequenceSettings)
     if field.name not in ("horizon", "skip_bad_files")
 )
-_OF_FRAME_ERRORS = ("--absolute_weight", "--warm_up_weight", "--reverse_sampling")
+_IDLE_WITH_OWN_LOSS = ("absolute_weight", "warm_up_weight", "sampling_span", "reverse_sampling")
 _LENGTHS = ("context_frames", "horizon")  # Which data sets know as `num_frames`.
 
 
@@ -114,8 +114,8 @@ class TrainingConfig(RunSettings, LearningSettings, ModelSettings, SequenceSetti
             )
 
     def _check_loss(self) -> None:
-        own = [f"--{name}" for name in _changed(dataclasses.asdict(self), LearningSettings)]
-        foreign = [name for name in own if name in _OF_FRAME_ERRORS]
+        changed = _changed(dataclasses.asdict(self), LearningSettings)
+        foreign = [f"--{name}" for name in changed if name in _IDLE_WITH_OWN_LOSS]
         if MODELS[self.model_type].has_own_loss and foreign:
             raise ValueError(
                 f"--model_type={self.model_type} has a loss of its own, and is always fed the "

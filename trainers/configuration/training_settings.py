@@ -14,6 +14,7 @@ from iprnn_tf.data import DATASETS
 from iprnn_tf.data.drawn import NUM_SEQUENCES
 from iprnn_tf.models import MODELS
 from iprnn_tf.optimizers import ConvMuon
+from iprnn_tf.pixels import LARGEST_LEVELS
 from trainers.configuration.footage import FootageSettings
 from trainers.configuration.settings import recorded, setting
 
@@ -112,7 +113,10 @@ class ModelSettings:
         "encoder and decoder; by default CrevNet's or VPN's.",
     )
     levels: int = setting(
-        256, "Values that a pixel network's colours may have.", minimum=2, maximum=65536
+        256,
+        "How many values a colour of a pixel network may have.",
+        minimum=2,
+        maximum=LARGEST_LEVELS,
     )
     pytorch_padding: bool = setting(
         False, "Kernels of stride 2 lie as PyTorch's, which weights from there need."

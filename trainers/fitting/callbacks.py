@@ -7,6 +7,7 @@ import math
 import shutil
 import time
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,10 @@ import numpy as np
 from iprnn_tf.data import lazy_tensorflow as tf
 from iprnn_tf.files import new_folder, replacing
 from iprnn_tf.visualization import filmstrips
+from programs.console import console
 
+_DAMAGED = "damaged."
+_UNREADABLE = (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error)
 PART_BYTES = 14 * 2**20  # Of one file of the training state: some places take no larger ones.
 _NO_NUMBER = (
     "{} is no finite number any more, {}, so training stopped. {} Try a smaller --learning_rate, "
@@ -86,9 +90,10 @@ class TrainingState(keras.callbacks.Callback):
 
     The raw weights, the optimizer's variables, the best validation so far, the number of
     finished epochs and the seconds they took, written at the end of an epoch to a folder of its
-    own, in files of at most `PART_BYTES` (or one array); then the older folder goes. The data
-    and the draws follow from the seed and the epoch, so they need no state. An epoch that was not
-    due to be saved is held in memory, for `save` when training is interrupted.
+    own, in files of at most `PART_BYTES` (or one array). The state before it is kept too, in case
+    a file is damaged; older ones go. The data and the draws follow from the seed and the epoch, so
+    they need no state. An epoch that was not due to be saved is held in memory, for `save` when
+    training is interrupted.
 
     Args:
         path: the folder of the states.
@@ -137,7 +142,8 @@ class TrainingState(keras.callbacks.Callback):
         epochs, arrays = self._last
         if not all(np.isfinite(array).all() for array in arrays[1:]):
             raise FloatingPointError(_no_number("A weight", "in this epoch", self.is_saved))
-        older = [*self._folders(), *self.path.glob(".unfinished.*")]
+        older = [*self._folders()[:-1], *self.path.glob(".unfinished.*")]
+        older += self.path.glob(f"{_DAMAGED}*")
         with new_folder(self.path / f"{epochs:08d}") as folder:
             for index, part in enumerate(_parts(arrays)):
                 np.savez(folder / f"{index:03d}.npz", **part)
@@ -149,24 +155,41 @@ class TrainingState(keras.callbacks.Callback):
     def restore(self, model: keras.Model) -> int:
         """Restores the model and its optimizer, and returns the number of finished epochs.
 
+        Where the last state is damaged, the one before it is restored, and that is told.
+
         Raises:
-            ValueError: if a file is damaged or belongs to another model.
+            ValueError: if all are damaged or belong to another model.
         """
         folders = self._folders()
         if not folders:
             return 0  # Interrupted before the first checkpoint.
-        try:
-            progress, *arrays = _read_parts(folders[-1])
-            for variable, value in zip(_all_variables(model), arrays, strict=True):
-                variable.assign(value)
-            epochs, self.best_model.best, best_epoch, self.trained_seconds = map(float, progress)
-        except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-            raise ValueError(
-                f"--resume needs the training state of this very run. Received: {folders[-1]}, "
-                f"which is damaged or of another model ({error}). Start the run again."
-            ) from error
+        damaged: list[Path] = []
+        for folder in reversed(folders):
+            try:
+                self._read(folder, model)
+            except _UNREADABLE as failure:
+                damaged.append(folder)
+                error = failure
+            else:
+                self._set_aside(damaged, folder)
+                return self.epochs
+        raise ValueError(
+            f"--resume needs the training state of this very run. Received: {damaged[0]}, "
+            f"which is damaged or of another model ({error}). Start the run again."
+        ) from error
+
+    def _read(self, folder: Path, model: keras.Model) -> None:
+        progress, *arrays = _read_parts(folder)
+        for variable, value in zip(_all_variables(model), arrays, strict=True):
+            variable.assign(value)
+        epochs, self.best_model.best, best_epoch, self.trained_seconds = map(float, progress)
         self.epochs, self.best_model.best_epoch = int(epochs), int(best_epoch)
-        return self.epochs
+
+    def _set_aside(self, damaged: list[Path], restored: Path) -> None:
+        """Renames damaged states, whose names are wanted again, and tells of them."""
+        for folder in damaged:
+            folder.rename(folder.with_name(f"{_DAMAGED}{folder.name}"))
+            console.say(f"{folder} is damaged. Going on from the state before it, {restored}.")
 
     @property
     def is_saved(self) -> bool:

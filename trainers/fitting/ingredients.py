@@ -15,7 +15,7 @@ import numpy as np
 from iprnn_tf.data import lazy_tensorflow as tf
 from iprnn_tf.data.windows import evaluation_batches
 from iprnn_tf.metrics import SquaredError
-from iprnn_tf.models import RecurrentPredictor
+from iprnn_tf.models import MODELS, RecurrentPredictor
 from programs.console import console
 from trainers.configuration.training_config import TrainingConfig
 from trainers.measuring import results
@@ -75,8 +75,7 @@ def steps_in(config: TrainingConfig, seconds: float) -> int:
     timed = [_timed(stage) for stage, _ in config.stages()]
     building = sum(seconds for seconds, _ in timed)
     last_building, last_step = timed[-1]
-    # Backward costs twice as much as forward, so validation a third of a step per batch.
-    validation = last_step * config.validation_sequences / config.batch_size / 3
+    validation = _validation_seconds(config, last_step)
     # Graphs are built again, and that of validation, which is half as large.
     once = building + last_building / 2 + (validation if config.init_from else 0.0)
     left = seconds - (time.perf_counter() - begin) - once
@@ -100,6 +99,25 @@ def steps_in(config: TrainingConfig, seconds: float) -> int:
         f"for --max_minutes={seconds / 60:g}. The test at the end comes on top."
     )
     return count
+
+
+def _validation_seconds(config: TrainingConfig, step: float) -> float:
+    """What a validation takes, reckoned from the seconds of a training step.
+
+    Backward costs twice as much as forward, so it is a third of a step per batch. A model with a
+    loss of its own learns another way than it predicts, and has one sequence timed instead.
+    """
+    model = MODELS[config.model_type]
+    if not model.has_own_loss:
+        return step * config.validation_sequences / config.batch_size / 3
+    console.say("Timing the validation of a sequence ...")
+    context = np.zeros((1, config.context_frames, *config.build_dataset().image_shape), np.float32)
+    predictor = config.build_model()
+    predictor.predict(context, verbose=0)
+    begin = time.perf_counter()
+    predictor.predict(context, verbose=0)
+    keras.utils.clear_session()
+    return (time.perf_counter() - begin) * config.validation_sequences
 
 
 def _timed(config: TrainingConfig) -> tuple[float, float]:

@@ -7,6 +7,7 @@ import dataclasses
 import keras
 
 from iprnn_tf.data import lazy_tensorflow as tf
+from iprnn_tf.files import locked
 from iprnn_tf.models import VideoPredictor
 from iprnn_tf.visualization import DRAWABLE_CHANNELS
 from programs.console import console
@@ -29,7 +30,20 @@ from trainers.measuring.training_report import Training, examples
 
 
 def train(config: TrainingConfig, run: RunDirectory) -> Training:
-    """Trains from the last checkpoint on, where there is one, and returns what it took."""
+    """Trains from the last checkpoint on, where there is one, and returns what it took.
+
+    Raises:
+        ValueError: if another process trains in this run directory, or its state can't be used.
+    """
+    rule = (
+        f"One training at a time writes to a run directory. Received: {run.path}, to which another "
+        "is writing. Wait until it has ended, or choose another --output."
+    )
+    with locked(run.state_folder, rule):
+        return _train(config, run)
+
+
+def _train(config: TrainingConfig, run: RunDirectory) -> Training:
     model = compiled_model(config)
     best_model = BestModel(run.model_file)
     state = TrainingState(run.state_folder, best_model, config.checkpoint_seconds)
@@ -53,10 +67,10 @@ def train(config: TrainingConfig, run: RunDirectory) -> Training:
     try:
         fit = _fit_on_device if config.on_device else _fit
         fit(model, config, run, state)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
         step = state.save() * config.steps_per_epoch
         whole = "" if config.minutes else f" of {config.steps:,}"
-        raise KeyboardInterrupt(f"Steps that are saved: {step:,}{whole}.") from None
+        raise type(interrupt)(f"Steps that are saved: {step:,}{whole}.") from None
     return _what_it_took(state, config)
 
 

@@ -29,6 +29,7 @@ REPORTED: dict[str, tuple[str, float, float, int, int]] = {
     "causal_lstm": ("PredRNN++", 46.5, 0.898, 33, 1345),
     "e3d_lstm": ("E3D-LSTM", 41.3, 0.910, 67, 2695),
     "rpm": ("CrevNet", 22.3, 0.949, 20, 883),
+    "vpn": ("VPN", 70.0, 0.870, 102, 5206),
 }
 _HEADINGS = {
     "memory": "memory",
@@ -49,8 +50,8 @@ _HEADINGS = {
     "reported_megabytes": "its MB",
 }
 _REPORTED_WHERE = (
-    '"In the paper" names a system of the paper\'s Table 1, which has this memory, and what it has '
-    "there: trained longer, at its own size."
+    '"In the paper" names the system of the paper\'s Table 1, or the one there that has this '
+    "memory. Its figures are of its own size, and of long training."
 )
 _COSTS = ("weights", "gflop_per_frame", "frame_ms", "fifty_steps_seconds", "peak_megabytes")
 
