@@ -21,7 +21,8 @@ from trainers.fitting.fine_tuning import start_from
 @pytest.fixture(scope="module", name="preset")
 def _preset(tiny_run, tmp_path_factory):
     output = tmp_path_factory.mktemp("presets") / "tiny"
-    release.main([f"--model={tiny_run}", f"--output={output}", "--protocols=canonical", "--zip"])
+    flags = ["--protocols=canonical", "--sequences=200", "--zip"]
+    release.main([f"--model={tiny_run}", f"--output={output}", *flags])
     return output
 
 
@@ -35,10 +36,12 @@ def test_a_released_run_says_where_it_comes_from_and_what_it_reaches(preset, tin
     assert {"cpu_cores", "commit", "versions"} <= set(metadata["training"])
     [result] = metadata["results"]
     assert result["protocol"] == "canonical"
+    assert result["sequences"] == 200  # As tiny_run's own test.
+    assert result["command"].endswith("--protocol=canonical --sequences=200")
     measured = json.loads((tiny_run / "metrics.json").read_text())["results"]
     assert set(result["results"]) == {"IPRNN", "CopyLastFrame", "BlackFrames"}
     assert result["results"]["IPRNN"]["mse"]["mean"] == pytest.approx(
-        measured["IPRNN"]["mse"]["mean"], rel=0.01
+        measured["IPRNN"]["mse"]["mean"], rel=1e-3
     )
     assert metadata["check"]["sequences"] == 100
 

@@ -1,6 +1,6 @@
 """A training that is killed again and again, and what remains of it.
 
-SOAK_KILLS=60 python -m pytest -m slow tests/test_soak.py -s    # some ten minutes
+SOAK_KILLS=40 python -m pytest -m slow tests/test_soak.py -s    # some ten minutes
 """
 
 import os

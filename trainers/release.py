@@ -61,8 +61,8 @@ def main(arguments: Sequence[str]) -> None:
         "license": values.license,
         "weights": model.count_params(),
         "training": training,
-        "results": [_results(model, config, output.name) for config in configs],
-        "check": _check(model, config),
+        "results": [_results(model, each, output.name, values.sequences) for each in configs],
+        "check": _check(model, config, values.sequences),
     }
     save_preset(model, output, metadata)
     address = ""
@@ -87,6 +87,13 @@ def _define_flags(values: flags.FlagValues) -> None:
         "protocols",
         [],
         "Protocols to measure by; by default all of moving digits, and the run's for video.",
+        flag_values=values,
+    )
+    flags.DEFINE_integer(
+        "sequences",
+        None,
+        "Test sequences to measure on, at most; by default all.",
+        1,
         flag_values=values,
     )
     flags.DEFINE_bool("zip", False, "Also write a .zip file of it.", flag_values=values)
@@ -139,19 +146,22 @@ def _training(run: RunDirectory, config: TrainingConfig) -> dict[str, Any]:
     return {**measured, **made, "config": settings}
 
 
-def _results(model: VideoPredictor, config: TrainingConfig, name: str) -> dict[str, Any]:
+def _results(
+    model: VideoPredictor, config: TrainingConfig, name: str, sequences: int | None
+) -> dict[str, Any]:
     evaluation = results.evaluate(
         model,
-        config.build_dataset().frames("test"),
+        config.build_dataset().frames("test").take(sequences or -1),
         f"{config.dataset} ({config.protocol}), test split",
         config.context_frames,
         SSIM_MODES,
         protocol=config.error_protocol,
     )
     console.say(f"\n{evaluation}\n")
+    limit = f" --sequences={sequences}" if sequences else ""
     return {
         "protocol": config.protocol,
-        "command": f"python -m trainers.evaluate --model={name} {_data_flags(config)}",
+        "command": f"python -m trainers.evaluate --model={name} {_data_flags(config)}{limit}",
         **evaluation.as_dict(),
     }
 
@@ -163,10 +173,11 @@ def _data_flags(config: TrainingConfig) -> str:
     return flags
 
 
-def _check(model: VideoPredictor, config: TrainingConfig) -> dict[str, Any]:
-    batches = held_out_batches(config, "test", CHECKED_SEQUENCES)
+def _check(model: VideoPredictor, config: TrainingConfig, sequences: int | None) -> dict[str, Any]:
+    count = min(CHECKED_SEQUENCES, sequences or CHECKED_SEQUENCES)
+    batches = held_out_batches(config, "test", count)
     row = results.measure(model, batches, [SquaredError(model.horizon)], "the first sequences")
-    return {"sequences": CHECKED_SEQUENCES, "mse": row["mse"]["mean"]}
+    return {"sequences": count, "mse": row["mse"]["mean"]}
 
 
 if __name__ == "__main__":
