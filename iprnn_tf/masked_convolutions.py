@@ -59,7 +59,6 @@ class MaskedConvolution(keras.layers.Layer):
         self.channels, self.kernel_size, self.colors = channels, kernel_size, colors
         self.own, self.parts = own, parts
         self.reach = kernel_size // 2  # Rows above, and columns to the left.
-        self.num_taps = self.reach * kernel_size + self.reach + 1  # Pixels that are seen.
 
     def build(self, input_shape: Sequence[int | None]) -> None:
         self.kernel = self.add_weight(

@@ -92,11 +92,8 @@ class Raster:
         taps = [layer.taps() for layer in self.layers]
         # As far back as each layer sees.
         seen = [
-            ops.zeros(
-                (batch, layer.reach * (self.stride + 1) + 1, matrix.shape[0] // layer.num_taps),
-                dtype,
-            )
-            for layer, matrix in zip(self.layers, taps, strict=True)
+            ops.zeros((batch, layer.reach * (self.stride + 1) + 1, layer.kernel.shape[2]), dtype)
+            for layer in self.layers
         ]
         indices = ops.reshape(ops.arange(self.count, dtype="int32"), (1, -1, 1))
 

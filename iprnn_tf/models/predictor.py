@@ -42,8 +42,7 @@ class VideoPredictor(StorableModel):
     Call arguments:
         inputs: the context `(B, T, H, W, C)`, or the dict that training uses: `context`,
             `teacher` `(B, K - 1, H, W, C)`, `use_teacher` `(B, K - 1)` and, for reverse
-            scheduled sampling, `use_context` `(B, T - 1)`. A model with `has_own_loss` learns
-            from `next_frames` among them.
+            scheduled sampling, `use_context` `(B, T - 1)`; with `has_own_loss`, `next_frames`.
         training: whether layers such as Dropout behave as in training; as always in Keras, `fit`
             says so, and `predict`, `rollout` and `step` don't.
 

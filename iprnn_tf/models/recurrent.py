@@ -105,18 +105,24 @@ class RecurrentPredictor(VideoPredictor):
         )
         return latent_height, latent_width
 
-    def warm_up(self, context: Tensor, return_all: bool = False) -> tuple[list[Tensor], States]:
+    def warm_up(
+        self,
+        context: Tensor,
+        return_all: bool = False,
+        decode: Callable[[Tensor, list[Tensor]], Tensor] | None = None,
+    ) -> tuple[list[Tensor], States]:
         """Does what stepping over the context does, with all that can be batched over time.
 
         Args:
             context: `(B, T, H, W, C)`.
             return_all: whether to decode every step, or the last alone.
+            decode: what decodes; by default the model's own.
 
         Returns:
             The predicted next frames, a list of `(B, H, W, C)`, and the last states.
         """
         features, skips, states = self.observed(context, return_all)
-        predictions = self.decode(features, skips)
+        predictions = (decode or self.decode)(features, skips)
         return ops.split(predictions, context.shape[1] if return_all else 1, axis=0), states
 
     def observed(

@@ -225,9 +225,7 @@ class SampledFrames(PredictorView):
 
     def warm_up(self, context: Tensor, return_all: bool = False) -> tuple[list[Tensor], States]:
         """Does what that of the predictor does; see `RecurrentPredictor.warm_up`."""
-        features, skips, states = self.predictor.observed(context, return_all)
-        predictions = self.decode(features, skips)
-        return ops.split(predictions, context.shape[1] if return_all else 1, axis=0), states
+        return self.predictor.warm_up(context, return_all, decode=self.decode)
 
     def _arguments(self) -> dict[str, Any]:
         return {**super()._arguments(), "seed": self.seed}

@@ -113,11 +113,12 @@ def _validation_seconds(config: TrainingConfig, step: float) -> float:
     console.say("Timing the validation of a sequence ...")
     context = np.zeros((1, config.context_frames, *config.build_dataset().image_shape), np.float32)
     predictor = config.build_model()
-    predictor.predict(context, verbose=0)
+    predictor.predict(context, verbose=0)  # Which builds the graph.
     begin = time.perf_counter()
     predictor.predict(context, verbose=0)
+    seconds = time.perf_counter() - begin
     keras.utils.clear_session()
-    return (time.perf_counter() - begin) * config.validation_sequences
+    return seconds * config.validation_sequences
 
 
 def _timed(config: TrainingConfig) -> tuple[float, float]:
